@@ -4,7 +4,7 @@ use std::fmt;
 
 use parking_lot::Mutex;
 
-use super::{MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica};
+use super::{DocumentBody, MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica};
 use crate::{domain::Party, fair_queue::FairPermit, memory::LoadMemory};
 
 /// The content of a document at an earlier version. Its memory is counted for as long as it exists.
@@ -40,6 +40,26 @@ impl EarlierContent {
         bounds: &MergeBounds,
     ) -> (Option<Replica>, Result<Option<Restored>, RestoreError>) {
         present.restore(&self.replica.lock(), bounds)
+    }
+}
+
+impl EarlierContent {
+    /// Returns the name of the root type that is the body of the document at this version.
+    #[must_use]
+    pub fn body_root(&self) -> String {
+        self.replica.lock().body_root()
+    }
+
+    /// Gives a root type of this version new content, and returns what that changes. `None` if it has that content already.
+    ///
+    /// # Errors
+    /// As [`Replica::replace_body`].
+    pub(super) fn replace_body(
+        self,
+        body: &DocumentBody,
+        bounds: &MergeBounds,
+    ) -> Result<Option<Restored>, RestoreError> {
+        self.replica.into_inner().replace_body(body, bounds).1
     }
 }
 

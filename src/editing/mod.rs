@@ -11,6 +11,7 @@
 //! Invariant: an edit that is answered as stored is stored, and what was not stored is in no replica that is used again.
 
 mod acknowledgement;
+mod body_change;
 mod closed_off;
 mod compact;
 pub(crate) mod document_load;
@@ -40,12 +41,13 @@ pub(crate) mod turn_exchange;
 pub(crate) mod work_permits;
 
 pub use acknowledgement::Acknowledgement;
+pub use body_change::BodyChange;
 pub use closed_off::TooHeavy;
 pub use compact::{CompactError, Compacted, Kept, compact};
 pub use earlier_content::EarlierContent;
 pub use loader::LoadError;
 pub use replica::{
-    ApplyBounds, ApplyError, CorruptDocument, MergeBounds, MergeError, Merged, Replica,
-    RestoreError, Restored, Selection, StateError, Uncopied,
+    ApplyBounds, ApplyError, BodyKind, BodyMismatch, CorruptDocument, DocumentBody, MergeBounds,
+    MergeError, Merged, Replica, RestoreError, Restored, Selection, StateError, Uncopied,
 };
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};

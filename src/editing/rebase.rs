@@ -10,7 +10,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    ApplyBounds, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted, Replica, Restored,
+    ApplyBounds, BodyChange, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted,
+    Replica, Restored,
     earlier_content::EarlierContent,
     loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES},
     stage::StagedBatch,
@@ -70,6 +71,9 @@ pub(super) async fn apply(
         }
         EditKind::Restore { content, .. } => {
             restore(document, request.author, Arc::clone(content), present).await
+        }
+        EditKind::ReplaceBody { change, .. } => {
+            replace_body(document, request.author, Arc::clone(change), present).await
         }
         EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
             let (base, concurrent) = since_base(document, request, head, batch, &present).await?;
@@ -132,6 +136,44 @@ async fn restore(
     let (replica, restored, after) = context.permits.run(author, weight, within, work).await?;
     document.put_replica(replica);
     let Some(Restored { delta, update }) = restored? else { return Ok(None) };
+    let omitted = Omitted::default();
+    Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, omitted }))
+}
+
+/// Merges the new content of a root type.
+async fn replace_body(
+    document: &mut TurnDocument,
+    author: UserId,
+    change: Arc<BodyChange>,
+    before: Content,
+) -> Result<Option<AppliedEdit>, EditError> {
+    let Some(replica) = document.take_replica() else { return Ok(None) };
+    // As for an earlier version: all of the document is compared, and perhaps all of the content is written.
+    let weight =
+        MAX_INLINE_BYTES + 1 + replica.weight() + UPDATE_BYTE_COST.saturating_mul(change.weight());
+    let context = document.context();
+    let bounds = merge_limits(context);
+    let within = context.apply_within;
+    let work = move |budget: &Budget| {
+        let bounds = bounds(budget);
+        let update = match change.update(&bounds) {
+            Ok(Some(update)) => update,
+            Ok(None) => return (Some(replica), Ok(None), Content::default()),
+            Err(error) => return (Some(replica), Err(error), Content::default()),
+        };
+        let (replica, merged) = replica.merge(&[update], &bounds);
+        let after = replica.as_ref().map(|replica| replica.content().clone());
+        match merged {
+            // All of the content is stored, or nothing. The replica that has a part is dropped.
+            Ok(Some(Merged { leaves_out: true, .. })) => {
+                (None, Err(EditError::TooMuchWork), Content::default())
+            }
+            merged => (replica, merged.map_err(EditError::from), after.unwrap_or_default()),
+        }
+    };
+    let (replica, merged, after) = context.permits.run(author, weight, within, work).await?;
+    document.put_replica(replica);
+    let Some(Merged { delta, update, .. }) = merged? else { return Ok(None) };
     let omitted = Omitted::default();
     Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, omitted }))
 }

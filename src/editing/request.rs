@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{
-    Acknowledgement, ApplyError, LoadError, MergeError, RestoreError,
+    Acknowledgement, ApplyError, BodyChange, LoadError, MergeError, RestoreError,
     earlier_content::EarlierContent,
 };
 use crate::{
@@ -65,6 +65,13 @@ pub enum EditKind {
         /// Its content.
         content: Arc<EarlierContent>,
     },
+    /// Gives a root type new content.
+    ReplaceBody {
+        /// The version that the content was made for. What it changes there is merged with everything stored since.
+        base: Version,
+        /// The change.
+        change: Arc<BodyChange>,
+    },
     /// Merges updates of a Yjs editor as one change.
     Merge {
         /// Yjs v1 updates, in the order in which the editor sent them.
@@ -118,6 +125,12 @@ pub enum EditError {
     /// The earlier version, or the present one, has content that cannot be written again.
     #[error("the content of the root type {name:?} cannot be brought back")]
     Unrestorable {
+        /// The name of the root type.
+        name: String,
+    },
+    /// A root type has content that cannot be compared with what is to replace it.
+    #[error("the content of the root type {name:?} cannot be replaced")]
+    Irreplaceable {
         /// The name of the root type.
         name: String,
     },
@@ -243,6 +256,7 @@ impl EditRequest {
                     + metadata.as_ref().map_or(0, |metadata| metadata.as_json().len())
             }
             EditKind::Restore { content, .. } => content.weight(),
+            EditKind::ReplaceBody { change, .. } => change.weight(),
             EditKind::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
             EditKind::Delete => 0,
         }
@@ -279,6 +293,12 @@ impl EditRequest {
             }
             // The version determines the content.
             EditKind::Restore { version, .. } => part(b"rest", &number(version)),
+            EditKind::ReplaceBody { base, change } => {
+                part(b"base", &number(base));
+                part(b"root", change.body().root().as_bytes());
+                part(b"kind", change.body().kind().as_str().as_bytes());
+                part(b"body", change.body().json().to_string().as_bytes());
+            }
             EditKind::Merge { updates, .. } => {
                 for update in updates {
                     part(b"updt", update);
@@ -300,6 +320,7 @@ impl EditRequest {
             EditKind::Replace { .. }
             | EditKind::Edit { .. }
             | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. }
             | EditKind::Merge { .. }
             | EditKind::Delete => None,
         }
@@ -310,6 +331,7 @@ impl EditRequest {
         match self.kind {
             EditKind::Edit { .. }
             | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. }
             | EditKind::Merge { .. }
             | EditKind::Replace { content: Some(_), .. } => true,
             EditKind::Replace { content: None, .. } | EditKind::Delete => false,
@@ -333,6 +355,7 @@ impl EditRequest {
             EditKind::Edit { .. }
             | EditKind::Replace { .. }
             | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. }
             | EditKind::Delete => Acknowledgement::None,
         }
     }
@@ -349,6 +372,7 @@ impl EditRequest {
             }
             EditKind::Replace { content: None, .. }
             | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. }
             | EditKind::Merge { .. }
             | EditKind::Delete => Arc::default(),
         }
@@ -359,6 +383,7 @@ impl EditRequest {
         match &self.kind {
             EditKind::Edit { base, .. } => Some(*base),
             EditKind::Replace { base, .. } => *base,
+            EditKind::ReplaceBody { base, .. } => Some(*base),
             EditKind::Restore { .. } | EditKind::Merge { .. } | EditKind::Delete => None,
         }
     }

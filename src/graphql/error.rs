@@ -228,6 +228,7 @@ impl ApiError {
                 | EditError::TooManyStructs { .. }
                 | EditError::TooMuchWork
                 | EditError::Unrestorable { .. }
+                | EditError::Irreplaceable { .. }
                 | EditError::TooMuchToRestore
                 | EditError::BaseTooOld { .. }
                 | EditError::BaseInFuture { .. }
@@ -407,6 +408,10 @@ fn report_edit(error: &EditError) -> ErrorReport {
         EditError::Unrestorable { name } => ErrorReport::bad_input(format!(
             "The root type {name:?} has content that cannot be brought back, at this version or now. Nothing was restored. Read \
              the version with `documentAt`, and write what you need again."
+        )),
+        EditError::Irreplaceable { name } => ErrorReport::bad_input(format!(
+            "The root type {name:?} has content at `baseVersion` that cannot be compared with the new content. Nothing was \
+             stored. Change it with an editor, or with `applyUpdate`."
         )),
         EditError::TooMuchToRestore => ErrorReport::bad_input(
             "The version has too many parts, or differs too much, to be restored at once. Nothing was restored. Read it with \

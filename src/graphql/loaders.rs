@@ -17,7 +17,7 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use super::{
     Api, ApiError,
     answer::{AnswerBudget, AnswerRefused, Encoded, FirstTime},
-    types::Base64,
+    types::{Base64, JsonValue},
 };
 use crate::{
     domain::{
@@ -72,6 +72,9 @@ struct TextAt(DocumentId, Version);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct JsonAt(DocumentId, Version);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BodyAt(DocumentId, Version, Option<String>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct UpdateAt(DocumentId, Version);
@@ -191,6 +194,19 @@ impl Loaders {
         version: Version,
     ) -> Result<Encoded<String>, ApiError> {
         self.spent(self.loader.load_one(JsonAt(document, version)).await?)
+    }
+
+    /// Returns the content of a root type of a document at a version as JSON, and spends its bytes.
+    ///
+    /// # Errors
+    /// It cannot be loaded, or the answer would become too large.
+    pub(super) async fn body(
+        &self,
+        document: DocumentId,
+        version: Version,
+        root: Option<String>,
+    ) -> Result<Encoded<JsonValue>, ApiError> {
+        self.spent(self.loader.load_one(BodyAt(document, version, root)).await?)
     }
 
     /// Returns the whole Yjs document at a version as one update, and spends its bytes.
@@ -317,6 +333,18 @@ impl Loader<JsonAt> for Reader {
     }
 }
 
+impl Loader<BodyAt> for Reader {
+    type Value = Result<LoadedText<JsonValue>, TextError>;
+    type Error = LoadError;
+
+    async fn load(&self, keys: &[BodyAt]) -> Result<HashMap<BodyAt, Self::Value>, LoadError> {
+        let bodies = stream::iter(keys.to_vec())
+            .map(|key| async move { (key.clone(), self.read_body(key).await) })
+            .buffered(TEXTS_AT_ONCE);
+        Ok(bodies.collect().await)
+    }
+}
+
 impl Loader<UpdateAt> for Reader {
     type Value = Result<LoadedText<Base64>, TextError>;
     type Error = LoadError;
@@ -351,6 +379,25 @@ impl Reader {
         let text = Encoded::text_in_turn(json, self.turns.clone(), self.party).await;
         let text = text.map_err(TextError::Load)?;
         self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;
+        Ok(LoadedText { text, first: Arc::default() })
+    }
+
+    /// Reads the content of a root type and spends its bytes.
+    async fn read_body(
+        &self,
+        BodyAt(document, version, root): BodyAt,
+    ) -> Result<LoadedText<JsonValue>, TextError> {
+        self.check()?;
+        let budget = Arc::clone(&self.budget);
+        let write = move |replica: &Replica| -> Result<_, AnswerRefused> {
+            let root = root.unwrap_or_else(|| replica.body_root());
+            let json = replica.root_json(&root).unwrap_or_default().to_string();
+            budget.spend_bytes(json.len())?;
+            Ok(Encoded::json(&json))
+        };
+        let reading = self.api.rooms.read_replica(document, version, self.party, write);
+        let written = reading.await.map_err(TextError::Load)?;
+        let text = written.map_err(TextError::Refused)?;
         Ok(LoadedText { text, first: Arc::default() })
     }
 

@@ -2,27 +2,44 @@
 
 use std::time::Duration;
 
-use super::Rooms;
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{RoomParts, Rooms};
 use crate::{
-    domain::{Document, DocumentKey, Metadata, Party, Text, Title, UserId},
+    domain::{Budget, Document, DocumentKey, Metadata, Party, Text, Title, UserId},
     editing::{
-        LoadError, Replica,
+        DocumentBody, EditError, LoadError, MergeBounds, MergeError, Replica,
         loader::{MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::FairPermit,
     store::NewDocument,
 };
 
+/// The most steps that creating a document may take. Each node of a tree and each struct of an update takes one or a few.
+const MAX_STEPS: u64 = 50_000_000;
+
 /// How long a large text of a new document, or a copy, may wait for its turn.
 const CREATE_WITHIN: Duration = Duration::from_secs(30);
 
-/// A document to create, with a text.
+/// The content of a document to create.
+#[derive(Debug, Clone)]
+pub enum DraftContent {
+    /// A text.
+    Text(Text),
+    /// The content of a root type.
+    Body(DocumentBody),
+    /// A Yjs v1 update.
+    Update(Bytes),
+}
+
+/// A document to create.
 #[derive(Debug, Clone)]
 pub struct DocumentDraft {
     /// Its title.
     pub title: Title,
-    /// Its text.
-    pub text: Text,
+    /// Its content.
+    pub content: DraftContent,
     /// Its metadata.
     pub metadata: Metadata,
     /// Its key, if it gets one.
@@ -33,7 +50,44 @@ impl DocumentDraft {
     /// Returns a document without metadata and key.
     #[must_use]
     pub fn new(title: Title, text: Text) -> Self {
-        Self { title, text, metadata: Metadata::empty(), key: None }
+        let content = DraftContent::Text(text);
+        Self { title, content, metadata: Metadata::empty(), key: None }
+    }
+}
+
+impl DraftContent {
+    /// Returns the size of the content, in bytes. A tree counts as large: it takes longer than its text.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.as_str().len(),
+            Self::Body(_) => MAX_INLINE_BYTES + 1,
+            Self::Update(update) => MAX_INLINE_BYTES.max(update.len()) + 1,
+        }
+    }
+
+    /// Returns a document with this content.
+    ///
+    /// # Errors
+    /// It breaks a rule or a limit, or takes too much work.
+    fn into_replica(self, bounds: &MergeBounds) -> Result<Replica, EditError> {
+        match self {
+            Self::Text(text) => Ok(Replica::of(text.as_str())),
+            Self::Body(body) => {
+                let (replica, written) = Replica::of("").replace_body(&body, bounds);
+                written?;
+                replica.ok_or(EditError::TooMuchWork)
+            }
+            Self::Update(update) => {
+                let (replica, merged) = Replica::of("").merge(&[update], bounds);
+                // A document is created with all of its content, or not at all.
+                match merged? {
+                    Some(merged) if merged.leaves_out => {
+                        Err(MergeError::MissingDependencies.into())
+                    }
+                    _ => replica.ok_or(EditError::TooMuchWork),
+                }
+            }
+        }
     }
 }
 
@@ -41,19 +95,42 @@ impl Rooms {
     /// Creates a document at its first version.
     ///
     /// # Errors
-    /// [`LoadError::Store`]: the owner has no account, a quota is used up, the key is taken, or the store failed. [`LoadError::Busy`]: the text is
-    /// large, and too much other large work waits.
-    pub async fn create(&self, owner: UserId, draft: DocumentDraft) -> Result<Document, LoadError> {
-        let DocumentDraft { title, text, metadata, key } = draft;
+    /// [`EditError::Store`]: the owner has no account, a quota is used up, the key is taken, or the store failed. [`EditError::Busy`]: the
+    /// content is large, and too much other large work waits. Otherwise the content breaks a rule or a limit.
+    pub async fn create(&self, owner: UserId, draft: DocumentDraft) -> Result<Document, EditError> {
+        let DocumentDraft { title, content, metadata, key } = draft;
         let store = &self.parts().store;
         store.check_change_allowance(owner)?;
-        let size = text.as_str().len();
-        let _turn = match size > MAX_INLINE_BYTES {
+        let bytes = content.bytes();
+        let _turn = match bytes > MAX_INLINE_BYTES {
             true => Some(self.turn_to_create(owner).await?),
             false => None,
         };
-        let state = off_thread(size, move || Replica::of(text.as_str()).state()).await?;
+        let bounds = self.bounds_of_creation();
+        let replica = off_thread(bytes, move || content.into_replica(&bounds)).await??;
+        let (size, state) = (replica.content().bytes(), replica.state());
         Ok(store.create(owner, NewDocument { title, size, state, metadata, key }).await?)
+    }
+
+    /// Returns the limits of the content of a new document.
+    fn bounds_of_creation(&self) -> MergeBounds {
+        let RoomParts {
+            document_limit,
+            state_limit,
+            structs_limit,
+            document_structs_limit,
+            clients_limit,
+            ..
+        } = self.parts();
+        MergeBounds {
+            text: *document_limit,
+            state: *state_limit,
+            structs: *structs_limit,
+            document_structs: *document_structs_limit,
+            clients: *clients_limit,
+            compare_until: (Instant::now() + CREATE_WITHIN).into_std(),
+            budget: Budget::new(MAX_STEPS),
+        }
     }
 
     /// Creates a document with the content and the metadata of another one, which the owner may view. Its title and key are given.

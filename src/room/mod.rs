@@ -31,7 +31,7 @@ mod subscription;
 mod sync_pace;
 
 pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
-pub use creation::DocumentDraft;
+pub use creation::{DocumentDraft, DraftContent};
 pub use delivery::{
     audience::AudienceKey,
     confirmation::Confirmation,

@@ -88,6 +88,7 @@ impl Rooms {
             EditKind::Edit { .. }
             | EditKind::Replace { .. }
             | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. }
             | EditKind::Merge { .. } => {
                 let opened = open_documents.open(request.author, request.document);
                 Some(opened.map_err(StoreError::from)?)
@@ -107,7 +108,10 @@ impl Rooms {
     fn check_allowance(&self, request: &EditRequest) -> Result<(), StoreError> {
         match request.kind {
             EditKind::Delete | EditKind::Merge { .. } => Ok(()),
-            EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Restore { .. } => {
+            EditKind::Edit { .. }
+            | EditKind::Replace { .. }
+            | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. } => {
                 self.shared.parts.store.check_change_allowance(request.author)
             }
         }

@@ -48,6 +48,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         EditError::DeltaMismatch(_)
         | EditError::TooMuchWork
         | EditError::Unrestorable { .. }
+        | EditError::Irreplaceable { .. }
         | EditError::TooMuchToRestore
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }

@@ -10,6 +10,7 @@ mod accounts;
 mod accounts_end;
 mod address_grants;
 mod bin;
+mod bodies;
 mod close_frames;
 mod collaboration;
 mod commands;

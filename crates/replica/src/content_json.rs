@@ -48,6 +48,39 @@ impl Replica {
     }
 }
 
+impl Replica {
+    /// Returns the name of the root type that is the body of the document: `content` if it has text. Otherwise the first other one, by
+    /// name, that has content.
+    #[must_use]
+    pub fn body_root(&self) -> String {
+        let txn = self.doc.transact();
+        let has_content = |root: &Out| {
+            let branch = branch_of(root);
+            branch.is_some_and(|branch| {
+                MapRef::from(branch).len(&txn) > 0 || TextRef::from(branch).len(&txn) > 0
+            })
+        };
+        if self.text.len(&txn) > 0 {
+            return TEXT.to_owned();
+        }
+        let others = txn.root_refs().filter(|(name, root)| *name != MARKS && has_content(root));
+        let first = others.map(|(name, _root)| name).min();
+        first.unwrap_or(TEXT).to_owned()
+    }
+
+    /// Returns the content of a root type as [`content_json`](Self::content_json) shows it. `None` if it has none.
+    #[must_use]
+    pub fn root_json(&self, name: &str) -> Option<Value> {
+        let txn = self.doc.transact();
+        if name == TEXT {
+            return (self.text.len(&txn) > 0).then(|| steps(&chunks(&self.text, &txn), &txn));
+        }
+        let mut roots = txn.root_refs();
+        let (_, root) = roots.find(|(root, _)| *root == name && *root != MARKS)?;
+        root_json(branch_of(&root)?, &txn)
+    }
+}
+
 /// Returns a root type, of which kind is not known, as JSON. `None` if it is empty.
 fn root_json(branch: BranchPtr, txn: &impl ReadTxn) -> Option<Value> {
     let (map, text) = (MapRef::from(branch), TextRef::from(branch));

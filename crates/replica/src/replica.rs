@@ -116,6 +116,9 @@ pub struct Replica {
 }
 
 impl Replica {
+    /// The name of the root type that has the plain text.
+    pub const TEXT_ROOT: &'static str = TEXT;
+
     fn empty(client: ClientID) -> Self {
         let mut options = Options::with_client_id(client);
         options.offset_kind = OffsetKind::Utf16;

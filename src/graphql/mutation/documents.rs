@@ -6,22 +6,27 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, MaybeUndefined, Object};
 
-use super::edit::{edit_request, take_edit};
+use super::{
+    bodies::mismatch,
+    edit::{edit_request, take_edit},
+};
 use crate::{
     domain::{
         AccessLevel, Content, Delta, Document, DocumentKey, InvalidInput, Metadata, Text, Title,
         Version,
     },
-    editing::{EditKind, StoredEdit},
+    editing::{DocumentBody, EditKind, Replica, StoredEdit},
     graphql::{
         ApiError,
         access::{Admitted, document_id, require_to_edit},
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         loaders::loaders,
-        types::{DeltaOpInput, DocumentType, EditPayload, JsonObject},
+        types::{
+            Base64, BodyKindType, DeltaOpInput, DocumentType, EditPayload, JsonObject, JsonValue,
+        },
     },
-    room::DocumentDraft,
+    room::{DocumentDraft, DraftContent},
 };
 
 /// The most steps of a delta. Every subscriber receives each of them.
@@ -36,6 +41,10 @@ impl DocumentMutations {
     /// Creates a document that the caller owns. `metadata` is a JSON object of at most 16 KiB, 64 members and 8 levels.
     /// `key` is a name that the application chooses, for use wherever the id of a document can be sent: 1 to 200 ASCII letters,
     /// digits, `-`, `_`, `.`, `:` and `/`. Fails with `CONFLICT` if another document has the key.
+    ///
+    /// The document begins with a text (`content`), with the content of a root type of Yjs (`body`, as for `replaceBody`; `root` is
+    /// `content` unless it is given), or with a Yjs v1 update (`update`, as for `applyUpdate`). Send one of them.
+    #[allow(clippy::too_many_arguments, reason = "the schema names each of them")]
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn create_document(
         &self,
@@ -44,20 +53,38 @@ impl DocumentMutations {
         #[graphql(default_with = "Some(String::new())")] content: Option<String>,
         metadata: Option<JsonObject>,
         key: Option<String>,
+        body: Option<JsonValue>,
+        root: Option<String>,
+        kind: Option<BodyKindType>,
+        update: Option<Base64>,
     ) -> Result<DocumentType, ApiError> {
         let api = api(ctx)?;
         let owner = caller(ctx).user()?;
         take_edit(ctx, None).await?;
         let title = Title::new(&title)?;
         let content = Text::new(content.unwrap_or_default(), api.limits.document)?;
-        let metadata = checked_metadata(metadata)?.unwrap_or_default();
+        let has_text = !content.as_str().is_empty();
+        if usize::from(has_text) + usize::from(body.is_some()) + usize::from(update.is_some()) > 1 {
+            let message = "A document begins with one content. Provide `content`, `body` or `update`, not several of them.";
+            return Err(InvalidInput::new(message).into());
+        }
         let known = Content::from(content.as_str());
+        let (content, known) = match (body, update) {
+            (Some(JsonValue(json)), _) => {
+                let root = root.as_deref().unwrap_or(Replica::TEXT_ROOT);
+                let body = DocumentBody::new(root, kind.map(Into::into), json).map_err(mismatch)?;
+                (DraftContent::Body(body), None)
+            }
+            (None, Some(Base64(update))) => (DraftContent::Update(update), None),
+            (None, None) => (DraftContent::Text(content), Some(known.into())),
+        };
+        let metadata = checked_metadata(metadata)?.unwrap_or_default();
         let key = key.as_deref().map(DocumentKey::new).transpose()?;
-        let draft = DocumentDraft { title, text: content, metadata, key };
+        let draft = DocumentDraft { title, content, metadata, key };
         let document = api.rooms.create(owner.id, draft).await?;
         Ok(DocumentType {
             owner: Some(owner.clone()),
-            content: Some(known.into()),
+            content: known,
             ..DocumentType::new(document, AccessLevel::Owner)
         })
     }

@@ -4,6 +4,7 @@ mod access;
 mod account_ends;
 mod accounts;
 mod bin;
+mod bodies;
 mod copies;
 mod current_password;
 mod cursor;

@@ -4,7 +4,7 @@ use async_graphql::MergedObject;
 
 use super::{
     access::AccessMutations, account_ends::AccountEndMutations, accounts::AccountMutations,
-    bin::BinMutations, copies::CopyMutations, cursor::CursorMutations,
+    bin::BinMutations, bodies::BodyMutations, copies::CopyMutations, cursor::CursorMutations,
     document_tokens::DocumentTokenMutations, documents::DocumentMutations, groups::GroupMutations,
     history::HistoryMutations, links::LinkMutations, ownership::OwnershipMutations,
     questions::QuestionMutations, sign_ins::SignInMutations, tickets::TicketMutations,
@@ -23,6 +23,7 @@ pub struct Mutation(
     DocumentMutations,
     CopyMutations,
     UpdateMutations,
+    BodyMutations,
     HistoryMutations,
     AccessMutations,
     LinkMutations,

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 
 use crate::{
     domain::{AccessLevel, InvalidInput, Version},
-    editing::{EditKind, LoadError},
+    editing::{EarlierContent, EditKind, LoadError},
     graphql::{
         ApiError,
         access::{Admitted, require},
@@ -68,10 +68,23 @@ pub(in crate::graphql) async fn restoration(
     admitted: &Admitted<'_>,
     version: i64,
 ) -> Result<EditKind, ApiError> {
+    let (version, content) = earlier_content(ctx, admitted, version).await?;
+    Ok(EditKind::Restore { version, content: content.into() })
+}
+
+/// Returns the content of a document at a version, for a change of it.
+///
+/// # Errors
+/// As [`restoration`].
+pub(in crate::graphql) async fn earlier_content(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+    version: i64,
+) -> Result<(Version, EarlierContent), ApiError> {
     let version = existing_version(ctx, admitted, version).await?;
     let (rooms, party) = (&api(ctx)?.rooms, caller(ctx).party());
     match rooms.load_earlier(admitted.document, version, party).await {
-        Ok(content) => Ok(EditKind::Restore { version, content: content.into() }),
+        Ok(content) => Ok((version, content)),
         Err(LoadError::NotKept) => Err(not_kept(version).into()),
         Err(error) => Err(error.into()),
     }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Base64, PageInfo, Timestamp, UserType, id::id};
+use super::{Base64, JsonValue, PageInfo, Timestamp, UserType, id::id};
 use crate::{
     domain::{DocumentId, Version},
     graphql::{
@@ -150,6 +150,18 @@ impl DocumentText {
     #[graphql(complexity = "TEXT_REBUILD")]
     async fn json(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         loaders(ctx)?.json(self.document, self.version).await
+    }
+
+    /// The content of a root type of Yjs at `version`: of a text a list of steps (`insert`, `attributes`), of XML a list of nodes
+    /// (`type`, `attrs`, `content`, `text`, `marks`), of a map an object, and of a list a list. Null if it has no content. The default is the
+    /// body of the document: `content` if it has text, and otherwise the first root type by name that has content.
+    #[graphql(complexity = "TEXT_REBUILD")]
+    async fn body(
+        &self,
+        ctx: &Context<'_>,
+        root: Option<String>,
+    ) -> Result<Encoded<JsonValue>, ApiError> {
+        loaders(ctx)?.body(self.document, self.version, root).await
     }
 
     /// The whole Yjs document at `version` as one Yjs v1 update.

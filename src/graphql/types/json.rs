@@ -41,6 +41,22 @@ impl JsonObject {
     }
 }
 
+/// A JSON value, not checked further.
+#[derive(Clone)]
+pub(in crate::graphql) struct JsonValue(pub(in crate::graphql) serde_json::Value);
+
+/// Any JSON value.
+#[Scalar(name = "JSON")]
+impl ScalarType for JsonValue {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value.into_json()?))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::from_json(self.0.clone()).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

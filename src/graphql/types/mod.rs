@@ -1,5 +1,6 @@
 //! The types of the schema, as views of domain values.
 
+mod body;
 mod change;
 mod cursor;
 mod delta;
@@ -21,6 +22,7 @@ mod ticket;
 mod timestamp;
 mod usage;
 
+pub(super) use body::BodyKindType;
 pub(super) use change::DocumentChangeType;
 pub(super) use cursor::{CursorInput, CursorMoveType};
 pub(super) use delta::{Base64, DeltaOp, DeltaOpInput};
@@ -29,7 +31,7 @@ pub(super) use edit::{EditPayload, UpdatePayload};
 pub(super) use export::DocumentExport;
 pub(super) use group::{GroupGrantType, GroupType};
 pub(super) use history::{DocumentText, HistoryConnection};
-pub(super) use json::JsonObject;
+pub(super) use json::{JsonObject, JsonValue};
 pub(super) use level::AccessEventType;
 pub(super) use link::{LinkType, NewLinkPayload};
 pub(super) use link_visitor::LinkVisitorConnection;

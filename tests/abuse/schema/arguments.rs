@@ -104,6 +104,7 @@ impl Values<'_> {
             "DateTime" => json!("2026-11-27T00:00:00Z"),
             // A Yjs update without changes.
             "Bytes" => json!("AAA="),
+            "JSON" => json!([{ "insert": "text" }]),
             "JSONObject" => json!({ "status": "draft", "pages": 3 }),
             _ => teach(argument, &format!("a value of the type {name}")),
         }

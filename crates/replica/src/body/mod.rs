@@ -42,6 +42,19 @@ pub enum BodyKind {
     List,
 }
 
+impl BodyKind {
+    /// Returns a name of the kind that never changes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Xml => "xml",
+            Self::Map => "map",
+            Self::List => "list",
+        }
+    }
+}
+
 /// A JSON tree is not the content of a root type. The message may be shown: it says what is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`body{at}` {what}")]
@@ -95,6 +108,12 @@ impl DocumentBody {
     #[must_use]
     pub fn root(&self) -> &str {
         &self.root
+    }
+
+    /// What the root type is.
+    #[must_use]
+    pub fn kind(&self) -> BodyKind {
+        self.kind
     }
 
     /// The tree.

@@ -1,0 +1,68 @@
+//! New content of a root type, made for an earlier version of the document.
+
+use std::{fmt, sync::OnceLock};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{
+    DocumentBody, EditError, MergeBounds, MergeError, RestoreError, earlier_content::EarlierContent,
+};
+use crate::domain::Exhausted;
+
+/// New content of a root type. What it changes in the version that it was made for is computed once.
+pub struct BodyChange {
+    body: DocumentBody,
+    /// The document at that version, until the change is computed.
+    earlier: Mutex<Option<EarlierContent>>,
+    /// The change as a Yjs update. `None` inside if nothing changes.
+    update: OnceLock<Option<Bytes>>,
+    weight: usize,
+}
+
+impl BodyChange {
+    /// Creates the change of a document, whose content at the version that `body` was made for is `earlier`.
+    #[must_use]
+    pub fn new(body: DocumentBody, earlier: EarlierContent) -> Self {
+        let weight = earlier.weight() + body.json().to_string().len();
+        Self { body, earlier: Mutex::new(Some(earlier)), update: OnceLock::new(), weight }
+    }
+
+    /// The new content.
+    pub(super) fn body(&self) -> &DocumentBody {
+        &self.body
+    }
+
+    /// The size of the new content and of the document at that version, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Returns the change as a Yjs update. `None` if nothing changes.
+    ///
+    /// # Errors
+    /// The change breaks a limit or needs too much work, or the document has content that cannot be compared.
+    pub(super) fn update(&self, bounds: &MergeBounds) -> Result<Option<Bytes>, EditError> {
+        if let Some(update) = self.update.get() {
+            return Ok(update.clone());
+        }
+        // It is gone if the first attempt was stopped.
+        let earlier = self.earlier.lock().take().ok_or(EditError::Busy)?;
+        let written = earlier.replace_body(&self.body, bounds).map_err(|error| match error {
+            RestoreError::Exhausted(Exhausted::Steps) => EditError::TooMuchWork,
+            RestoreError::Unrestorable { name } => EditError::Irreplaceable { name },
+            RestoreError::Limit(MergeError::DocumentTooManyStructs { limit }) => {
+                EditError::TooManyStructs { limit }
+            }
+            error => error.into(),
+        })?;
+        let update = written.map(|written| written.update);
+        Ok(self.update.get_or_init(|| update).clone())
+    }
+}
+
+impl fmt::Debug for BodyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyChange").field("root", &self.body.root()).finish_non_exhaustive()
+    }
+}

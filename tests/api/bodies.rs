@@ -1,0 +1,135 @@
+//! Bodies: reading the content of root types as JSON, replacing it, and creating documents with it.
+
+use coscribe::domain::DocumentId;
+use kit::{Answer, Client as _, Pair, Person};
+use serde_json::{Value, json};
+
+const REPLACE: &str = "mutation($id: ID!, $body: JSON!, $base: Int!, $root: String, $kind: BodyKind, $name: ID) {
+    replaceBody(documentId: $id, body: $body, baseVersion: $base, root: $root, kind: $kind, mutationId: $name) { version } }";
+
+async fn replace(person: &Person, document: DocumentId, variables: Value) -> Answer {
+    let mut variables = variables;
+    variables["id"] = json!(document);
+    person.run(REPLACE, variables).await
+}
+
+async fn version(person: &Person, document: DocumentId) -> i64 {
+    person.read(document).await["version"].as_i64().unwrap()
+}
+
+/// Returns the content of a root type now.
+async fn body(person: &Person, document: DocumentId, root: Option<&str>) -> Value {
+    let version = version(person, document).await;
+    let operation = "query($id: ID!, $version: Int!, $root: String) {
+        documentAt(documentId: $id, version: $version) { body(root: $root) } }";
+    let variables = json!({ "id": document, "version": version, "root": root });
+    person.run(operation, variables).await.value()["body"].clone()
+}
+
+async fn create(person: &Person, variables: Value) -> Answer {
+    let operation = "mutation($content: String, $body: JSON, $root: String, $update: Bytes) {
+        createDocument(title: \"Plan\", content: $content, body: $body, root: $root, update: $update) { id content } }";
+    person.run(operation, variables).await
+}
+
+fn paragraph(text: &str) -> Value {
+    json!({ "type": "paragraph", "content": [{ "type": "text", "text": text }] })
+}
+
+#[actix_web::test]
+async fn a_tree_is_written_read_and_replaced_at_its_base() {
+    let pair = Pair::start().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    let first = version(alice, *document).await;
+    assert_eq!(body(alice, *document, Some("default")).await, Value::Null);
+
+    let tree = json!({ "type": "doc", "content": [paragraph("One"), paragraph("Two")] });
+    let written = json!({ "body": tree, "base": first, "root": "default", "name": "first" });
+    let stored = replace(alice, *document, written.clone()).await.value();
+    let base = stored["version"].as_i64().unwrap();
+    assert_eq!(base, first + 1);
+    assert_eq!(body(alice, *document, Some("default")).await, tree["content"]);
+    // The body of this document is its text.
+    assert_eq!(body(alice, *document, None).await, json!([{ "insert": "Welcome." }]));
+    // The same edit again is answered as the first time, and the same content stores nothing.
+    assert_eq!(replace(alice, *document, written).await.value()["version"], base);
+    let same = json!({ "body": tree, "base": base, "root": "default" });
+    assert_eq!(replace(bob, *document, same).await.value()["version"], base);
+
+    // Two users change different paragraphs of the same version.
+    let alices = json!([paragraph("One!"), paragraph("Two")]);
+    let bobs = json!([paragraph("One"), paragraph("And two"), { "type": "rule" }]);
+    replace(alice, *document, json!({ "body": alices, "base": base, "root": "default" })).await.value();
+    replace(bob, *document, json!({ "body": bobs, "base": base, "root": "default" })).await.value();
+    let merged = json!([paragraph("One!"), paragraph("And two"), { "type": "rule" }]);
+    assert_eq!(body(alice, *document, Some("default")).await, merged);
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn a_formatted_text_reaches_editors_as_a_difference() {
+    let pair = Pair::start().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    alice.write(*document, "Hello").await.value();
+    let editor = bob.open_editor(*document).await;
+    editor.expect_text("Hello").await;
+    let steps = json!([{ "insert": "Hello " }, { "insert": "Bob", "attributes": { "bold": true } }]);
+    let base = version(alice, *document).await;
+    replace(alice, *document, json!({ "body": steps, "base": base })).await.value();
+    editor.expect_text("Hello Bob").await;
+    assert_eq!(alice.read_text(*document).await, "Hello Bob");
+    assert_eq!(body(alice, *document, Some("content")).await, steps);
+    pair.stop(editor).await;
+}
+
+#[actix_web::test]
+async fn a_document_is_created_with_a_body_or_an_update() {
+    let Pair { node, alice, .. } = Pair::start().await;
+    let tree = json!([paragraph("One")]);
+    let created = create(&alice, json!({ "body": tree, "root": "default" })).await.value();
+    let id: DocumentId = created["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(body(&alice, id, None).await, tree);
+
+    let operation = "query($id: ID!) { documentAt(documentId: $id, version: 1) { update } }";
+    let update = alice.run(operation, json!({ "id": id })).await.value()["update"].clone();
+    // A copy of a document with its history mark would have two histories.
+    let refused = create(&alice, json!({ "update": update })).await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    let update = "AQEJAAQBB2NvbnRlbnQCSGkA";
+    let created = create(&alice, json!({ "update": update })).await.value();
+    assert_eq!(created["content"], "Hi");
+    let two = create(&alice, json!({ "content": "a", "body": [], "root": "x" })).await;
+    assert_eq!(two.code(), "BAD_USER_INPUT");
+    assert_eq!(create(&alice, json!({ "update": "AQ==" })).await.code(), "BAD_USER_INPUT");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn wrong_trees_and_readers_are_refused() {
+    let pair = Pair::start().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    let base = version(alice, *document).await;
+    let refused = replace(
+        alice,
+        *document,
+        json!({ "body": [{ "type": "p", "content": [7] }], "root": "x", "base": base }),
+    )
+    .await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    let message = refused.error()["message"].as_str().unwrap();
+    assert_eq!(message, "`body[0].content[0]` is not a node.");
+    for wrong in [
+        json!({ "body": "text", "root": "x", "base": base }),
+        json!({ "body": [paragraph("One")], "root": "content", "base": base }),
+        json!({ "body": {}, "root": "coscribe", "base": base }),
+        json!({ "body": {}, "root": "x", "base": base + 5 }),
+        json!({ "body": [], "root": "x", "kind": "MAP", "base": base }),
+    ] {
+        assert_eq!(replace(alice, *document, wrong.clone()).await.code(), "BAD_USER_INPUT", "{wrong}");
+    }
+    alice.grant(*document, bob, "VIEW").await.value();
+    let reader = replace(bob, *document, json!({ "body": [], "root": "x", "base": base })).await;
+    assert_eq!(reader.code(), "FORBIDDEN");
+    assert_eq!(version(alice, *document).await, base);
+    pair.stop(()).await;
+}
