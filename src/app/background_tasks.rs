@@ -138,8 +138,10 @@ pub(super) fn purge_deleted_documents(store: Store) -> JoinHandle<()> {
 
 /// Purges some documents, and deletes a slice of a log. Returns whether there was anything to do.
 async fn purge(store: &Store) -> Result<bool, StoreError> {
-    let has_emptied = store.empty_bins(Utc::now()).await?;
-    Ok(store.purge_some().await? || has_emptied)
+    let emptied = store.empty_bins(Utc::now()).await;
+    // Logs are deleted also if bins cannot be emptied.
+    let has_purged = store.purge_some().await?;
+    Ok(emptied? || has_purged)
 }
 
 /// Closes the sessions whose sign-ins have ended, so that they end even if no message about it arrives, or a command of the

@@ -17,7 +17,7 @@ use super::{
     turn_exchange::MissedChanges,
 };
 use crate::{
-    domain::{Change, Content, Party, Version},
+    domain::{Change, ChangeKind, Content, Party, Version},
     store::{DocumentLock, Head},
 };
 
@@ -31,7 +31,9 @@ pub(super) async fn follow_missed(
     MissedChanges { published, up_to, must_verify }: MissedChanges,
     lock: &mut Option<DocumentLock>,
 ) -> Result<(), LoadError> {
-    if must_verify || !follow_head(&published, document.head()) {
+    // After a deletion, only the database shows whether the document was brought back meanwhile.
+    let is_deleted = published.iter().any(|change| change.kind == ChangeKind::Deleted);
+    if must_verify || is_deleted || !follow_head(&published, document.head()) {
         return follow_log(document, lock).await;
     }
     document.note_relayed(&published);
@@ -152,9 +154,16 @@ pub(super) async fn follow_to(
     let (store, id) = (document.context().store.clone(), document.context().document);
     let Some(stored) = stored else {
         // What was stored before the deletion concerns nobody any more.
-        if document.head().is_some()
-            && let Some(deletion) = store.find_deletion(id).await?
-        {
+        if document.head().is_some() {
+            let Some(deletion) = store.find_deletion(id).await? else {
+                // It has been brought back since the head was read.
+                let stored = store.find_head(id).await?;
+                if stored.is_some() {
+                    return Box::pin(follow_to(document, stored)).await;
+                }
+                document.set_head(None);
+                return Ok(());
+            };
             append_all(document, vec![Change { content: Some(Content::default()), ..deletion }])?;
         }
         document.set_head(None);

@@ -10,7 +10,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use entity::{Level, document_access, user};
+use entity::{Level, document, document_access, user};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait as _, DatabaseTransaction, EntityTrait, FromQueryResult,
@@ -246,7 +246,10 @@ impl Store {
             .filter(Column::DocumentId.eq(key.0))
             .filter(Column::UserId.eq(key.1))
             .filter(Column::AcceptedAt.is_null());
-        let find = document_access::Entity::find_by_id(key).one(&self.readers);
+        let find = document_access::Entity::find_by_id(key)
+            .inner_join(document::Entity)
+            .filter(document::Column::DeletedAt.is_null())
+            .one(&self.readers);
         let party = Party::User(user);
         if self.read_for(party, find).await??.is_none() {
             return Err(StoreError::Denied);

@@ -194,7 +194,13 @@ impl Store {
             .filter(Column::UserId.eq(user.uuid()))
             .filter(rows::has_not_ended(Column::EndsAt.into_expr()))
             .order_by_asc(Column::DocumentId);
-        let mut documents = of_user.clone().column(Column::DocumentId).distinct().limit(limit);
+        let mut documents = of_user
+            .clone()
+            .column(Column::DocumentId)
+            .inner_join(document::Entity)
+            .filter(document::Column::DeletedAt.is_null())
+            .distinct()
+            .limit(limit);
         if let Some(after) = after {
             documents = documents.filter(Column::DocumentId.gt(after.uuid()));
         }

@@ -13,7 +13,8 @@ use entity::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait as _,
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder as _, QuerySelect,
+    QueryTrait as _,
     sea_query::{Expr, ExprTrait as _, Query, SelectStatement},
 };
 use uuid::Uuid;
@@ -105,28 +106,35 @@ impl Store {
         .await
     }
 
-    /// Purges some of the documents that have been in bins for `store.bin_kept`. Returns whether there were any.
+    /// Purges some of the documents that have been in bins for `store.bin_kept`, the oldest first. Returns whether it has. One that cannot
+    /// be purged now is left for the next time.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`]: the bins cannot be read.
     pub async fn empty_bins(&self, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let Some(before) = self.bin_time().and_then(|kept| now.checked_sub_signed(kept)) else {
             return Ok(false);
         };
         let due = document_bin::Entity::find()
             .filter(document_bin::Column::DeletedAt.lt(before))
+            .order_by_asc(document_bin::Column::DeletedAt)
             .limit(DOCUMENTS_AT_ONCE)
             .all(&self.readers)
             .await?;
+        let mut has_purged = false;
         for row in &due {
-            let (owner, document) = (row.owner_id.into(), row.document_id.into());
+            let (owner, document) = (row.owner_id.into(), DocumentId::from(row.document_id));
             match self.purge_for(Party::Node, owner, document).await {
                 // Another node or the owner was first.
-                Ok(()) | Err(StoreError::Denied) => {}
-                Err(error) => return Err(error),
+                Ok(()) | Err(StoreError::Denied) => has_purged = true,
+                // The others do not wait for it.
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, %document, "could not purge a document in a bin");
+                }
             }
         }
-        Ok(!due.is_empty())
+        Ok(has_purged)
     }
 
     /// Purges one document in the bin of a user. Returns false if there is none.
@@ -161,7 +169,7 @@ pub(super) async fn put_into_bin(
     id: DocumentId,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    use document::Column::{AccessVersion, DeletedAt, Id, OwnerId};
+    use document::Column::{AccessVersion, DeletedAt, Id, OwnerId, RulesVersion};
     let owner: Option<Uuid> = document::Entity::find_by_id(id.uuid())
         .select_only()
         .column(OwnerId)
@@ -172,7 +180,14 @@ pub(super) async fn put_into_bin(
     document::Entity::update_many()
         .col_expr(AccessVersion, Expr::col(AccessVersion).add(1))
         .col_expr(DeletedAt, Expr::value(at))
+        // The application is asked again when the document is brought back: it may have decided otherwise meanwhile.
+        .col_expr(RulesVersion, Expr::col(RulesVersion).add(1))
         .filter(Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    entitlement::Entity::delete_many()
+        .filter(entitlement::Column::DocumentId.eq(id.uuid()))
+        .filter(entitlement::Column::Kind.eq(entitlement::Kind::Answer))
         .exec(txn)
         .await?;
     let row = document_bin::ActiveModel {

@@ -84,6 +84,36 @@ async fn an_undeleted_document_is_as_it_was() {
 }
 
 #[tokio::test]
+async fn an_answer_of_an_application_does_not_survive_the_bin() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.document(ana).await.id;
+    let answer = (Some(Edit), Utc::now() + TimeDelta::hours(1));
+    let before = store.find_rules_version(bo, document).await.unwrap().unwrap();
+    store.store_answer(bo, document, answer, before).await.unwrap();
+    assert!(store.find_access(bo, document).await.unwrap().is_some());
+
+    store.change(document, deleted(ana)).await.unwrap();
+    store.undelete(ana, document).await.unwrap();
+
+    assert_eq!(store.find_access(bo, document).await.unwrap(), None);
+    // One that was asked for before is not stored either.
+    assert_eq!(store.store_answer(bo, document, answer, before).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_grant_is_not_accepted_while_its_document_is_in_the_bin() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.document(ana).await.id;
+    store.grant_access(ana, document, bo, Edit).await.unwrap();
+    store.change(document, deleted(ana)).await.unwrap();
+    assert!(matches!(store.accept_grant(bo, document).await, Err(StoreError::Denied)));
+    store.undelete(ana, document).await.unwrap();
+    store.accept_grant(bo, document).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_purged_document_frees_its_bytes_and_its_key() {
     let quotas = Quotas { documents_per_user: 1, ..Quotas::default() };
     let store = TestStore::with_options(|options| options.quotas = quotas).await;

@@ -59,7 +59,9 @@ async fn a_tree_is_written_read_and_replaced_at_its_base() {
     // Two users change different paragraphs of the same version.
     let alices = json!([paragraph("One!"), paragraph("Two")]);
     let bobs = json!([paragraph("One"), paragraph("And two"), { "type": "rule" }]);
-    replace(alice, *document, json!({ "body": alices, "base": base, "root": "default" })).await.value();
+    replace(alice, *document, json!({ "body": alices, "base": base, "root": "default" }))
+        .await
+        .value();
     replace(bob, *document, json!({ "body": bobs, "base": base, "root": "default" })).await.value();
     let merged = json!([paragraph("One!"), paragraph("And two"), { "type": "rule" }]);
     assert_eq!(body(alice, *document, Some("default")).await, merged);
@@ -73,7 +75,8 @@ async fn a_formatted_text_reaches_editors_as_a_difference() {
     alice.write(*document, "Hello").await.value();
     let editor = bob.open_editor(*document).await;
     editor.expect_text("Hello").await;
-    let steps = json!([{ "insert": "Hello " }, { "insert": "Bob", "attributes": { "bold": true } }]);
+    let steps =
+        json!([{ "insert": "Hello " }, { "insert": "Bob", "attributes": { "bold": true } }]);
     let base = version(alice, *document).await;
     replace(alice, *document, json!({ "body": steps, "base": base })).await.value();
     editor.expect_text("Hello Bob").await;
@@ -125,7 +128,11 @@ async fn wrong_trees_and_readers_are_refused() {
         json!({ "body": {}, "root": "x", "base": base + 5 }),
         json!({ "body": [], "root": "x", "kind": "MAP", "base": base }),
     ] {
-        assert_eq!(replace(alice, *document, wrong.clone()).await.code(), "BAD_USER_INPUT", "{wrong}");
+        assert_eq!(
+            replace(alice, *document, wrong.clone()).await.code(),
+            "BAD_USER_INPUT",
+            "{wrong}"
+        );
     }
     alice.grant(*document, bob, "VIEW").await.value();
     let reader = replace(bob, *document, json!({ "body": [], "root": "x", "base": base })).await;

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{DocumentId, InvalidInput};
 
-/// A name of a document that an application has chosen: 1 to 200 ASCII letters, digits, `-`, `_`, `.`, `:` and `/`, and no id.
+/// A name of a document that an application has chosen: 1 to 200 ASCII letters, digits, `-`, `_`, `.`, `:` and `/`, and no id. No segment
+/// between slashes is empty, `.` or `..`.
 /// No two documents have the same one. Upper and lower case differ.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -38,6 +39,11 @@ impl DocumentKey {
                 Self::MAX_LENGTH
             )));
         }
+        if !Self::has_segments(text) {
+            return Err(InvalidInput::new(
+                "The key has a slash at an end, two slashes in a row, or `.` or `..` between slashes. Choose another one.",
+            ));
+        }
         if Uuid::from_str(text).is_ok() {
             return Err(InvalidInput::new(
                 "The key is a UUID, which only ids are. Put something before it.",
@@ -56,6 +62,11 @@ impl DocumentKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether an address can have it: addresses resolve the segments `.` and `..`, and some servers join slashes.
+    fn has_segments(text: &str) -> bool {
+        text.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
     }
 
     fn has_form(text: &str) -> bool {
@@ -102,6 +113,16 @@ impl From<DocumentId> for DocumentName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_no_relative_path() {
+        for text in [".", "..", "a/../b", "a/./b", "/a", "a/", "a//b"] {
+            assert!(DocumentKey::new(text).is_err(), "{text}");
+        }
+        for text in ["a.b/c", "...", "a/b/c", ".a"] {
+            assert!(DocumentKey::new(text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn an_id_is_no_key() {

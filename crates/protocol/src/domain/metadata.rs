@@ -125,6 +125,7 @@ impl MetadataLabel {
                 Metadata::MAX_FILTER
             )));
         }
+        members.keys().try_for_each(|name| check_name(name))?;
         let label = |(name, value): (&String, &Value)| {
             let value = label_value(value).ok_or_else(|| not_a_label(name))?;
             Ok(Self { name: String::clone(name), value })
@@ -281,9 +282,13 @@ mod tests {
         };
         assert!(MetadataLabel::filter(&members(Metadata::MAX_FILTER)).is_ok());
         assert!(MetadataLabel::filter(&members(Metadata::MAX_FILTER + 1)).is_err());
-        for refused in
-            [json!(1), json!({ "a": null }), json!({ "a": [] }), json!({ "a": "x".repeat(201) })]
-        {
+        for refused in [
+            json!(1),
+            json!({ "a": null }),
+            json!({ "a": [] }),
+            json!({ "a": "x".repeat(201) }),
+            json!({ "a\u{0}": 1 }),
+        ] {
             assert!(MetadataLabel::filter(&refused).is_err(), "{refused:.60}");
         }
     }
