@@ -211,6 +211,8 @@ impl<'a> BodyReader<'a> {
             };
             let (name, value) = match self.names.find(kind, &value) {
                 Some(known) => known,
+                // The same mark twice.
+                None if formats.get(kind.as_str()) == Some(&value) => continue,
                 // Another mark of its kind is on the same text.
                 None if formats.contains_key(kind.as_str()) => {
                     (format!("{kind}--{index:08}").into(), value)
