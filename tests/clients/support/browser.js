@@ -93,6 +93,17 @@ class Window {
     for (const key of keys.reverse()) await keyboard.up(key);
   }
 
+  /** Loads `address` in place of the page, and forgets what that one logged. */
+  async goto(address) {
+    await this.#page.goto(address);
+    this.errors.length = 0;
+  }
+
+  /** Loads the page again, as a user does. */
+  async reload() {
+    await this.#page.reload();
+  }
+
   close() {
     return this.#context.close();
   }
