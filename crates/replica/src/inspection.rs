@@ -29,7 +29,7 @@ pub(crate) struct Inspected {
     /// Whether they may split a character anywhere: they insert and delete, or insert anything that is not text.
     may_split: bool,
     /// The insertions of the document before which a struct may be split although nothing is inserted there, as clients and clocks. Not
-    /// all of them, if they are many.
+    /// all of them, if they are many, and none if the text has no characters of two code units.
     distant_splits: Vec<(u64, u32)>,
     /// Whether updates were left out because of missing dependencies, or because all together are too large.
     pub(crate) leaves_out: bool,
@@ -156,10 +156,12 @@ impl Replica {
             let added = self.conflicts.add(&outline, known);
             added.map_err(|error| MergeError::Malformed(error.to_string()))?;
             effects.add(&outline, known, update.len());
-            let in_document = |client| clocks.document.get(&ClientID::new(client));
-            let splits = outline.distant_splits(in_document);
-            let room = MAX_SPLITS_CHECKED + 1 - inspected.distant_splits.len();
-            inspected.distant_splits.extend(splits.take(room));
+            if self.content.has_pairs() {
+                let in_document = |client| clocks.document.get(&ClientID::new(client));
+                let splits = outline.distant_splits(&in_document);
+                let room = MAX_SPLITS_CHECKED + 1 - inspected.distant_splits.len();
+                inspected.distant_splits.extend(splits.take(room));
+            }
             clocks.add(&outline);
             for (client, _start, end) in outline.ranges() {
                 dependencies.advance(client, end);

@@ -62,6 +62,18 @@ pub(super) enum ParentRef {
     Origins(Option<Id>, Option<Id>),
 }
 
+impl ParentRef {
+    /// Returns the insertions before which the library splits a struct to find the origins, as clients and clocks.
+    pub(super) fn splits(self) -> impl Iterator<Item = (u64, u32)> {
+        let (left, right) = match self {
+            Self::Origins(left, right) => (left, right),
+            Self::Root(_) | Self::Item(..) => (None, None),
+        };
+        let after_left = left.map(|id| (id.client, id.clock + 1));
+        after_left.into_iter().chain(right.map(|id| (id.client, id.clock)))
+    }
+}
+
 /// A struct of an update.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Struct {
@@ -316,19 +328,18 @@ impl Outline {
 
     /// Returns the insertions of a document before which the library may split a struct without inserting there, as clients and
     /// clocks. An insertion between two neighbours splits only where it goes. `known` as for [`new_clients`](Self::new_clients).
-    pub fn distant_splits(&self, known: impl Fn(u64) -> u32) -> impl Iterator<Item = (u64, u32)> {
+    pub fn distant_splits<'a>(
+        &'a self,
+        known: &'a impl Fn(u64) -> u32,
+    ) -> impl Iterator<Item = (u64, u32)> + 'a {
         let is_new = |part: &&Struct| part.id.clock >= known(part.id.client);
-        let origins = self.structs.iter().filter(is_new).filter_map(|part| match part.parent {
-            ParentRef::Origins(Some(left), Some(right)) if left.is_before(right) => None,
-            ParentRef::Origins(left, right) => Some((left, right)),
-            ParentRef::Root(_) | ParentRef::Item(..) => None,
-        });
-        let before = origins.flat_map(|(left, right)| {
-            let after_left = left.map(|id| (id.client, id.clock + 1));
-            after_left.into_iter().chain(right.map(|id| (id.client, id.clock)))
-        });
-        let splits: Vec<_> = before.filter(|(client, clock)| *clock < known(*client)).collect();
-        splits.into_iter()
+        let is_distant = |part: &&Struct| match part.parent {
+            ParentRef::Origins(Some(left), Some(right)) => !left.is_before(right),
+            _ => true,
+        };
+        let splits = self.structs.iter().filter(is_new).filter(is_distant);
+        let splits = splits.flat_map(|part| part.parent.splits());
+        splits.filter(|(client, clock)| *clock < known(*client))
     }
 
     /// Returns for each struct its client, its clock, and the clock after it.

@@ -167,11 +167,8 @@ impl Part {
 
     fn push(&mut self, next: &Struct, update: &[u8], known: impl Fn(u64) -> u32) {
         // Of a struct that is known in part, the library ignores the origins.
-        if let ParentRef::Origins(left, right) = next.parent
-            && next.id.clock >= known(next.id.client)
-        {
-            self.splits.extend(left.map(|id| (id.client, id.clock + 1)));
-            self.splits.extend(right.map(|id| (id.client, id.clock)));
+        if next.id.clock >= known(next.id.client) {
+            self.splits.extend(next.parent.splits());
         }
         let encoded = update.get(next.encoded.0..next.encoded.1).unwrap_or_default();
         self.structs += 1;
