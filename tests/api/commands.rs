@@ -270,7 +270,7 @@ async fn operators_export_what_is_stored_of_a_user() {
     );
     assert_eq!((&entitlement["source"], &entitlement["level"]), (&json!("LINK"), &json!("VIEW")));
     assert_eq!(account["documents"].as_array().unwrap().len(), 2);
-    // The export has Alice's changes to Bob's document, and not his.
+    // The export has what Alice changed in Bob's document, and nothing that Bob changed.
     let contributions = json_in(&to, "contributions.json");
     let changes = contributions["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 1);

@@ -7,7 +7,7 @@
 mod authentication;
 mod counted_updates;
 mod documents;
-mod opening;
+mod lifetimes;
 pub(super) mod port;
 pub(super) mod protocol;
 mod replies;

@@ -1,6 +1,6 @@
 //! HocuspocusProvider, from the messages of a page to effects.
 //!
-//! Tokens are in [`authentication`](super::authentication), and how a document begins and ends is in [`opening`](super::opening).
+//! Tokens are in [`authentication`](super::authentication), and how a document begins and ends is in [`lifetimes`](super::lifetimes).
 //! What concerns a document that is not open is ignored, because the provider repeats it when it opens the document.
 
 use std::{collections::VecDeque, ops::ControlFlow, sync::Arc};

@@ -6,7 +6,7 @@
 
 mod json;
 mod node;
-mod pairing;
+mod pairs;
 mod update;
 
 use std::hash::RandomState;

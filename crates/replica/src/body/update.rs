@@ -10,7 +10,7 @@ use yrs::{
 
 use super::{
     node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece, as_json},
-    pairing::pairs,
+    pairs::pairs,
 };
 use crate::{
     branches::branch_of,
