@@ -1,0 +1,178 @@
+// A document that is open: its Yjs document, the connection to the server, the copy in the browser, and what is known about them.
+//
+// This is the part to copy into an application. It uses the stock provider of Hocuspocus.
+
+import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider';
+import { IndexeddbPersistence } from 'y-indexeddb';
+import * as Y from 'yjs';
+
+import type { Session } from './session';
+
+/** Everybody who has the document open, as the server describes them in the awareness. */
+export interface Person {
+  id: string;
+  name: string;
+  color: string;
+}
+
+export type Status =
+  | { kind: 'opening' }
+  /** The server has not acknowledged all changes yet. */
+  | { kind: 'saving' }
+  /** Everything is stored. The version is that of the last own change, if there is one. */
+  | { kind: 'saved'; version: number | undefined }
+  /** The server has refused a change, which is kept here only. */
+  | { kind: 'unsaved'; reason: string }
+  | { kind: 'offline' }
+  | { kind: 'reconnecting' }
+  /** The server refuses the user, or their copy if it belongs to another history of the document. */
+  | { kind: 'refused'; reason: string; isCopy: boolean };
+
+/** The close code for a copy of another history: the document was compacted, or a backup was restored. */
+const UNRELATED_HISTORY = 4410;
+
+/** Messages of the server itself begin with this, and are JSON. */
+const SERVER_MESSAGE = 'coscribe:';
+type ServerMessage = { type: 'saved'; version: number } | { type: 'notice'; message: string };
+
+export class Collaboration {
+  readonly doc = new Y.Doc();
+  readonly provider: HocuspocusProvider;
+  readonly #socket: HocuspocusProviderWebsocket;
+  readonly #copy: IndexeddbPersistence;
+  readonly #listeners = new Set<() => void>();
+
+  #mayEdit = false;
+  #wasOpen = false;
+  #worksOffline = false;
+  #version: number | undefined;
+  #notice: string | undefined;
+  #refusal: { reason: string; isCopy: boolean } | undefined;
+
+  constructor(
+    readonly documentId: string,
+    readonly session: Session,
+  ) {
+    // What is typed offline survives a reload. Each user has a copy of their own.
+    this.#copy = new IndexeddbPersistence(`${copiesOf(session.account.id)}${documentId}`, this.doc);
+
+    const address = new URL('collab', location.href);
+    address.protocol = address.protocol.replace('http', 'ws');
+    this.#socket = new HocuspocusProviderWebsocket({ url: address.href, autoConnect: false, maxDelay: 5000 });
+    this.provider = new HocuspocusProvider({
+      websocketProvider: this.#socket,
+      name: documentId,
+      document: this.doc,
+      // Asked for at each connection, so it is never an expired one.
+      token: () => session.token(),
+    });
+    this.provider.on('authenticated', ({ scope }: { scope: string }) => this.#authenticated(scope));
+    this.provider.on('authenticationFailed', ({ reason }: { reason: string }) => this.#refused(reason));
+    this.provider.on('close', ({ event }: { event: { code: number; reason: string } }) => this.#closed(event));
+    this.provider.on('stateless', ({ payload }: { payload: string }) => this.#receive(payload));
+    for (const event of ['synced', 'status', 'unsyncedChanges', 'awarenessChange']) this.provider.on(event, this.#changed);
+    // A socket that was open when the network came back closes later.
+    this.provider.on('disconnect', () => this.#connect());
+    this.provider.attach();
+
+    // An open socket needs the new token before the old one expires.
+    session.onRenewed(() => void (this.provider.isAuthenticated && this.provider.sendToken()));
+    window.addEventListener('online', this.#connect);
+    window.addEventListener('offline', this.#connect);
+    void this.#copy.whenSynced.then(this.#connect);
+  }
+
+  /** Calls `listener` after each change of what this object tells. */
+  subscribe(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  get status(): Status {
+    if (this.#refusal) return { kind: 'refused', ...this.#refusal };
+    if (this.isOffline) return { kind: 'offline' };
+    if (!this.provider.synced) return { kind: this.#wasOpen ? 'reconnecting' : 'opening' };
+    if (this.#notice) return { kind: 'unsaved', reason: this.#notice };
+    // The server acknowledges a change when it is stored, not when it is received.
+    if (this.#mayEdit && this.provider.hasUnsyncedChanges) return { kind: 'saving' };
+    return { kind: 'saved', version: this.#version };
+  }
+
+  /** Whether the user may edit: the level that the server told last. */
+  get mayEdit(): boolean {
+    return this.#mayEdit && !this.#refusal;
+  }
+
+  get isOffline(): boolean {
+    return this.#worksOffline || !navigator.onLine;
+  }
+
+  /** Everybody who has the document open, the user first, each once however many tabs they have. */
+  get people(): Person[] {
+    const states = [...(this.provider.awareness?.getStates() ?? [])];
+    const own = ([client]: [number, unknown]) => client === this.doc.clientID;
+    const users = [...states.filter(own), ...states.filter((state) => !own(state))].map(([, { user }]) => user as Person);
+    return [...new Map(users.filter((user) => user?.id).map((user) => [user.id, user])).values()];
+  }
+
+  /** Disconnects as if there were no network, or connects again. */
+  workOffline(isOffline: boolean): void {
+    this.#worksOffline = isOffline;
+    this.#connect();
+  }
+
+  /** Removes the copy in the browser, with everything in it that the server does not have. */
+  async discardCopy(): Promise<void> {
+    await this.#copy.clearData();
+  }
+
+  /** Connects or disconnects, as it should be now. */
+  readonly #connect = (): void => {
+    if (this.isOffline || this.#refusal) this.#socket.disconnect();
+    else void this.#socket.connect();
+    this.#changed();
+  };
+
+  #authenticated(scope: string): void {
+    this.#mayEdit = scope === 'read-write';
+    this.#wasOpen = true;
+    this.#changed();
+  }
+
+  /** Stops, because the same connection would be refused again. */
+  #refused(reason: string, isCopy = false): void {
+    this.#refusal = { reason, isCopy };
+    this.#connect();
+  }
+
+  #closed({ code, reason }: { code: number; reason: string }): void {
+    if (code >= 4400 && code < 4500) this.#refused(reason, code === UNRELATED_HISTORY);
+  }
+
+  #receive(payload: string): void {
+    if (!payload.startsWith(SERVER_MESSAGE)) return;
+    const message: ServerMessage = JSON.parse(payload.slice(SERVER_MESSAGE.length));
+    if (message.type === 'saved') {
+      this.#version = message.version;
+      this.#notice = undefined;
+    } else if (message.type === 'notice') {
+      this.#notice = message.message;
+    }
+    this.#changed();
+  }
+
+  readonly #changed = (): void => {
+    for (const listener of this.#listeners) listener();
+  };
+}
+
+/** Removes all copies of a user's documents in this browser, for example when the user signs out. */
+export async function removeCopies(userId: string): Promise<void> {
+  for (const { name } of await indexedDB.databases()) {
+    if (name?.startsWith(copiesOf(userId))) indexedDB.deleteDatabase(name);
+  }
+}
+
+/** Returns what the names of a user's copies begin with. */
+function copiesOf(userId: string): string {
+  return `coscribe/${userId}/`;
+}

@@ -1,0 +1,105 @@
+// The editor: Tiptap with the Yjs document, the carets of others, and a toolbar.
+
+import { Editor } from '@tiptap/core';
+import Collaboration from '@tiptap/extension-collaboration';
+import CollaborationCaret from '@tiptap/extension-collaboration-caret';
+import { Placeholder } from '@tiptap/extensions';
+import StarterKit from '@tiptap/starter-kit';
+
+import type { Collaboration as OpenDocument } from './collaboration';
+import { element, icon, type IconName } from './dom';
+
+/** The root type of the Yjs document that has the content. */
+export const FIELD = 'prosemirror';
+
+export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
+  const { id, name } = open.session.account;
+  const editor = new Editor({
+    element: place,
+    // The styles of the page include those of Tiptap, which its policy would refuse otherwise.
+    injectCSS: false,
+    editable: open.mayEdit,
+    editorProps: {
+      attributes: () => ({
+        'aria-label': `Document, as ${name}`,
+        'aria-multiline': 'true',
+        'aria-readonly': String(!open.mayEdit),
+        class: 'prose',
+        role: 'textbox',
+        tabindex: '0',
+      }),
+    },
+    extensions: [
+      // Collaboration has its own undo, which reverts local changes only. A trailing node would be a change by those who only read.
+      StarterKit.configure({ undoRedo: false, trailingNode: false, link: { openOnClick: false } }),
+      Placeholder.configure({ placeholder: 'Start writing…' }),
+      Collaboration.configure({ document: open.doc, field: FIELD }),
+      CollaborationCaret.configure({
+        provider: open.provider,
+        // The server replaces it with what it knows, so nobody can pass as someone else.
+        user: { id, name },
+        render: ({ name, color }) => {
+          const caret = element('span', { class: 'caret' }, element('span', { class: 'caret-name' }, name));
+          caret.style.setProperty('--person', color);
+          return caret;
+        },
+        selectionRender: ({ color }) => ({ class: 'selected', style: `--person: ${color}` }),
+      }),
+    ],
+  });
+  open.subscribe(() => {
+    if (editor.isEditable !== open.mayEdit) editor.setEditable(open.mayEdit, false);
+  });
+  return editor;
+}
+
+interface Tool {
+  icon: IconName;
+  label: string;
+  run: (editor: Editor) => void;
+  /** Whether the tool applies to the selection already. */
+  isOn?: (editor: Editor) => boolean;
+}
+
+const TOOLS: Tool[] = [
+  { icon: 'bold', label: 'Bold', run: (editor) => editor.chain().focus().toggleBold().run(), isOn: (editor) => editor.isActive('bold') },
+  { icon: 'italic', label: 'Italic', run: (editor) => editor.chain().focus().toggleItalic().run(), isOn: (editor) => editor.isActive('italic') },
+  { icon: 'heading', label: 'Heading', run: (editor) => editor.chain().focus().toggleHeading({ level: 2 }).run(), isOn: (editor) => editor.isActive('heading') },
+  { icon: 'bullets', label: 'Bulleted list', run: (editor) => editor.chain().focus().toggleBulletList().run(), isOn: (editor) => editor.isActive('bulletList') },
+  { icon: 'numbers', label: 'Numbered list', run: (editor) => editor.chain().focus().toggleOrderedList().run(), isOn: (editor) => editor.isActive('orderedList') },
+  { icon: 'quote', label: 'Quote', run: (editor) => editor.chain().focus().toggleBlockquote().run(), isOn: (editor) => editor.isActive('blockquote') },
+  { icon: 'undo', label: 'Undo', run: (editor) => editor.chain().focus().undo().run() },
+  { icon: 'redo', label: 'Redo', run: (editor) => editor.chain().focus().redo().run() },
+];
+
+/** Creates the toolbar of an editor. It is one stop of the Tab key; the arrow keys move within it. */
+export function createToolbar(editor: Editor): HTMLElement {
+  const buttons = TOOLS.map(({ icon: name, label, run }, index) =>
+    element(
+      'button',
+      { type: 'button', class: 'tool', 'aria-label': label, title: label, tabindex: index === 0 ? '0' : '-1', click: () => run(editor) },
+      icon(name),
+    ),
+  );
+  const move = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const present = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    if (!step || present < 0) return;
+    const next = buttons[(present + step + buttons.length) % buttons.length]!;
+    for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
+    next.focus();
+  };
+  // A mouse leaves the focus, and with it the selection, in the editor.
+  const keepFocus = (event: MouseEvent) => event.preventDefault();
+  const attributes = { role: 'toolbar', class: 'toolbar', 'aria-label': 'Formatting', keydown: move, mousedown: keepFocus };
+  const toolbar = element('div', attributes, ...buttons);
+  const show = () =>
+    TOOLS.forEach(({ isOn }, index) => {
+      buttons[index]!.disabled = !editor.isEditable;
+      if (isOn) buttons[index]!.ariaPressed = String(isOn(editor));
+    });
+  editor.on('transaction', show);
+  editor.on('update', show);
+  show();
+  return toolbar;
+}

@@ -1,0 +1,149 @@
+// The history panel: who changed the document and when, the document as it was then, and a button that restores it.
+
+import { DOMSerializer, type Schema } from '@tiptap/pm/model';
+import { yXmlFragmentToProseMirrorRootNode } from '@tiptap/y-tiptap';
+import * as Y from 'yjs';
+
+import { element, icon } from './dom';
+import { FIELD } from './editor';
+import type { Session } from './session';
+
+interface Entry {
+  fromVersion: number;
+  toVersion: number;
+  endedAt: string;
+  author: { name: string } | null;
+}
+
+interface Page {
+  nodes: Entry[];
+  pageInfo: { hasNextPage: boolean; endCursor: string | null };
+}
+
+const HISTORY = `query ($id: ID!, $after: String) {
+  documentHistory(documentId: $id, after: $after) {
+    nodes { fromVersion toVersion endedAt author { name } }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;
+const VERSION = 'query ($id: ID!, $version: Int!) { documentAt(documentId: $id, version: $version) { update } }';
+const RESTORE = 'mutation ($id: ID!, $version: Int!) { restoreDocument(documentId: $id, version: $version) { version } }';
+
+const TIME = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
+interface Options {
+  session: Session;
+  documentId: string;
+  /** The schema of the editor, which says how the nodes of a document are shown. */
+  schema: Schema;
+  mayEdit: () => boolean;
+  onClose: () => void;
+}
+
+export class HistoryPanel {
+  readonly element: HTMLElement;
+  readonly #options: Options;
+  readonly #entries = element('ol', { class: 'entries' });
+  readonly #older = element('button', { type: 'button', class: 'quiet', click: () => this.#loadMore() }, 'Show older');
+  readonly #caption = element('p', { class: 'caption', 'aria-live': 'polite' });
+  readonly #slider = element('input', { type: 'range', 'aria-label': 'Version', input: () => void this.#show(this.#slider.valueAsNumber) });
+  readonly #restore = element('button', { type: 'button', class: 'primary', click: () => this.#restoreShown() }, 'Restore this version');
+  readonly #version = element('div', { class: 'prose version', role: 'document', 'aria-label': 'The document as it was', tabindex: '0' });
+  #cursor: string | null = null;
+  #chosen: Entry | undefined;
+  /** The version that was asked for last. */
+  #shown = 0;
+  #newest = 0;
+
+  constructor(options: Options) {
+    this.#options = options;
+    const close = element('button', { type: 'button', class: 'tool', 'aria-label': 'Close the history', click: options.onClose }, icon('close'));
+    const escape = (event: KeyboardEvent) => event.key === 'Escape' && options.onClose();
+    this.element = element(
+      'section',
+      { class: 'history', 'aria-label': 'History', hidden: true, keydown: escape },
+      element('header', {}, element('h3', { tabindex: '-1' }, 'History'), close),
+      element('nav', { 'aria-label': 'Versions' }, this.#entries, this.#older),
+      element('div', { class: 'past' }, element('div', { class: 'past-bar' }, this.#caption, this.#slider, this.#restore), this.#version),
+    );
+  }
+
+  /** Shows the panel with the newest entries. */
+  async open(): Promise<void> {
+    this.element.hidden = false;
+    this.element.querySelector('h3')!.focus();
+    this.#entries.replaceChildren();
+    this.#cursor = null;
+    const [newest] = await this.#loadMore();
+    this.#newest = newest?.toVersion ?? 0;
+    if (newest) await this.#choose(newest);
+  }
+
+  close(): void {
+    this.element.hidden = true;
+  }
+
+  async #loadMore(): Promise<Entry[]> {
+    const { session, documentId } = this.#options;
+    const variables = { id: documentId, after: this.#cursor };
+    const { documentHistory } = await session.run<{ documentHistory: Page }>(HISTORY, variables);
+    this.#cursor = documentHistory.pageInfo.endCursor;
+    this.#older.hidden = !documentHistory.pageInfo.hasNextPage;
+    this.#entries.append(...documentHistory.nodes.map((entry) => this.#item(entry)));
+    return documentHistory.nodes;
+  }
+
+  #item(entry: Entry): HTMLElement {
+    const { fromVersion, toVersion } = entry;
+    const versions = fromVersion === toVersion ? `Version ${toVersion}` : `Versions ${fromVersion}–${toVersion}`;
+    const button = element(
+      'button',
+      { type: 'button', 'data-version': String(toVersion), click: () => void this.#choose(entry) },
+      element('strong', {}, authorOf(entry)),
+      element('time', { datetime: entry.endedAt }, TIME.format(new Date(entry.endedAt))),
+      element('span', {}, versions),
+    );
+    return element('li', {}, button);
+  }
+
+  async #choose(entry: Entry): Promise<void> {
+    this.#chosen = entry;
+    for (const button of this.#entries.querySelectorAll('button')) {
+      button.ariaCurrent = button.dataset.version === String(entry.toVersion) ? 'true' : null;
+    }
+    // An entry has many versions, which the slider leads through.
+    this.#slider.min = String(entry.fromVersion);
+    this.#slider.max = String(entry.toVersion);
+    this.#slider.value = String(entry.toVersion);
+    this.#slider.hidden = entry.fromVersion === entry.toVersion;
+    await this.#show(entry.toVersion);
+  }
+
+  async #show(version: number): Promise<void> {
+    const { session, documentId, schema, mayEdit } = this.#options;
+    this.#shown = version;
+    const { documentAt } = await session.run<{ documentAt: { update: string } }>(VERSION, { id: documentId, version });
+    if (this.#shown !== version || !this.#chosen) return;
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, Uint8Array.from(atob(documentAt.update), (character) => character.charCodeAt(0)));
+    const root = yXmlFragmentToProseMirrorRootNode(doc.getXmlFragment(FIELD), schema);
+    this.#version.replaceChildren(DOMSerializer.fromSchema(schema).serializeFragment(root.content));
+    if (root.content.size === 0) this.#version.append(element('p', { class: 'empty' }, 'The document was empty.'));
+    const now = version === this.#newest ? ', the newest' : '';
+    this.#caption.textContent = `Version ${version}${now}, by ${authorOf(this.#chosen)}`;
+    this.#restore.hidden = !mayEdit();
+    this.#restore.disabled = version === this.#newest;
+  }
+
+  async #restoreShown(): Promise<void> {
+    const { session, documentId, onClose } = this.#options;
+    await session.run(RESTORE, { id: documentId, version: this.#shown });
+    // The restored content arrives in the editor like every other change.
+    onClose();
+  }
+}
+
+/** The author of an entry. A compaction has none, and neither have changes of a deleted account. */
+function authorOf({ author }: Entry): string {
+  return author?.name ?? 'No author';
+}

@@ -1,0 +1,60 @@
+// The page at `/`. With `--demo`, the server tells of two users, and the page shows both side by side.
+
+import { element, icon } from './dom';
+import { Session } from './session';
+import { createSide } from './side';
+import { createDocumentList, createSignIn, createSignOut, messageOf, restoreSession } from './sign-in';
+import './style.css';
+
+/** What the server tells at `/demo.json`. */
+type Demo = { demo: false } | { demo: true; document: string; users: { name: string; email: string; password: string }[] };
+
+const address = new URLSearchParams(location.search);
+
+function show(...content: HTMLElement[]): void {
+  document.body.replaceChildren(element('main', {}, ...content));
+}
+
+/** Shows documents side by side. */
+function showSides(...sides: HTMLElement[]): void {
+  const words = sides.length > 1 ? 'Two people, one document. Type on either side.' : 'Everybody who has this document open writes in it together.';
+  const top = element('header', { class: 'top' }, element('h1', {}, 'coscribe'), element('p', {}, words));
+  document.body.replaceChildren(top, element('main', { class: 'sides' }, ...sides));
+}
+
+async function showDemo({ document, users }: Demo & { demo: true }): Promise<void> {
+  const documentId = address.get('document') ?? document;
+  const alone = address.get('side');
+  const shown = users.filter(({ name }) => !alone || name.toLowerCase() === alone);
+  const sides = shown.map(async ({ name, email, password }) => {
+    const session = await Session.signIn(email, password);
+    if (alone) return createSide(session, documentId);
+    const query = new URLSearchParams({ side: name.toLowerCase(), document: documentId });
+    const link = element('a', { class: 'quiet', href: `?${query}`, target: '_blank', 'aria-label': `Open ${name} alone` }, icon('alone'), 'Open alone');
+    return createSide(session, documentId, link);
+  });
+  showSides(...(await Promise.all(sides)));
+}
+
+async function showSignedIn(session: Session): Promise<void> {
+  const documentId = address.get('document');
+  if (documentId) {
+    showSides(createSide(session, documentId, element('a', { class: 'quiet', href: '?' }, 'All documents'), createSignOut(session)));
+  } else {
+    show(await createDocumentList(session));
+  }
+}
+
+async function start(): Promise<void> {
+  const demo: Demo = await (await fetch('demo.json')).json();
+  if (demo.demo) return showDemo(demo);
+  const session = restoreSession();
+  if (session) return showSignedIn(session);
+  show(createSignIn((session) => void showSignedIn(session).catch(fail)));
+}
+
+function fail(cause: unknown): void {
+  show(element('section', { class: 'card', role: 'alert' }, element('h1', {}, 'coscribe'), element('p', {}, messageOf(cause))));
+}
+
+void start().catch(fail);

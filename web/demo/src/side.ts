@@ -1,0 +1,132 @@
+// One side of the page: an open document as one user sees it.
+
+import { Collaboration, type Status } from './collaboration';
+import { element, icon } from './dom';
+import { createEditor, createToolbar } from './editor';
+import { HistoryPanel } from './history';
+import type { Session } from './session';
+
+const DOCUMENT = 'query ($id: ID!) { document(id: $id) { title presence { color user { id } } } }';
+interface DocumentData {
+  document: { title: string; presence: { color: string; user: { id: string } }[] } | null;
+}
+
+/** Opens a document for a user. `links` are shown beside the user's name. */
+export function createSide(session: Session, documentId: string, ...links: HTMLElement[]): HTMLElement {
+  const open = new Collaboration(documentId, session);
+  const { name } = session.account;
+
+  const title = element('h2', { class: 'title' }, 'Document');
+  const people = element('ul', { class: 'people', 'aria-label': 'Who is here' });
+  const status = element('p', { class: 'status' });
+  const access = element('p', { class: 'access', role: 'status' });
+  const discardAndReload = async () => {
+    const { status } = open;
+    if (status.kind === 'refused' && status.isCopy) await open.discardCopy();
+    location.reload();
+  };
+  const reload = element('button', { type: 'button', class: 'quiet', hidden: true, click: () => void discardAndReload() });
+
+  const sheet = element('div', { class: 'sheet' });
+  const editor = createEditor(open, sheet);
+  const toolbar = createToolbar(editor);
+
+  const history = new HistoryPanel({
+    session,
+    documentId,
+    schema: editor.schema,
+    mayEdit: () => open.mayEdit,
+    onClose: () => {
+      showHistory(false);
+      historyButton.focus();
+    },
+  });
+  const showHistory = (isShown: boolean) => {
+    historyButton.ariaExpanded = String(isShown);
+    side.classList.toggle('shows-history', isShown);
+    if (isShown) void history.open().catch(() => showHistory(false));
+    else history.close();
+  };
+  const historyButton = element(
+    'button',
+    { type: 'button', class: 'quiet', 'aria-expanded': 'false', click: () => showHistory(history.element.hidden) },
+    icon('history'),
+    element('span', { class: 'label' }, 'History'),
+  );
+  const offlineButton = element(
+    'button',
+    { type: 'button', class: 'quiet', 'aria-pressed': 'false', click: () => open.workOffline(offlineButton.ariaPressed !== 'true') },
+    icon('offline'),
+    element('span', { class: 'label' }, 'Work offline'),
+  );
+
+  const side = element(
+    'section',
+    { class: 'side', 'aria-label': name },
+    element('header', { class: 'who' }, people, ...links),
+    element('div', { class: 'tools' }, toolbar, offlineButton, historyButton),
+    element('div', { class: 'desk' }, title, sheet, history.element),
+    element('footer', {}, status, access, reload),
+  );
+
+  let couldEdit: boolean | undefined;
+  const show = () => {
+    side.dataset.status = open.status.kind;
+    status.textContent = describe(open.status);
+    // Every key changes this line between two texts, which nobody wants to listen to.
+    status.ariaLive = ['saving', 'saved', 'opening'].includes(open.status.kind) ? 'off' : 'polite';
+    reload.hidden = open.status.kind !== 'refused';
+    reload.textContent = open.status.kind === 'refused' && open.status.isCopy ? 'Discard this copy and reload' : 'Reload';
+    offlineButton.ariaPressed = String(open.isOffline);
+    people.replaceChildren(...open.people.map((person) => createPerson(person, person.id === session.account.id)));
+
+    if (!open.provider.isAuthenticated) return;
+    if (couldEdit !== undefined && couldEdit !== open.mayEdit) {
+      access.textContent = open.mayEdit ? 'Your access changed: you can edit now.' : 'Your access changed: you can read only.';
+    } else if (couldEdit === undefined && !open.mayEdit) {
+      access.textContent = 'You can read only.';
+    }
+    couldEdit = open.mayEdit;
+  };
+  open.subscribe(show);
+  show();
+
+  /** Shows the title, and the colour in which others see the user. */
+  const describeDocument = async () => {
+    const { document: found } = await session.run<DocumentData>(DOCUMENT, { id: documentId });
+    if (!found) return;
+    title.textContent = found.title;
+    const color = found.presence.find(({ user }) => user.id === session.account.id)?.color;
+    if (!color) return;
+    side.style.setProperty('--person', color);
+    open.provider.setAwarenessField('user', { id: session.account.id, name, color });
+  };
+  open.provider.on('synced', () => void describeDocument().catch(() => {}));
+  return side;
+}
+
+function createPerson({ name, color }: { name: string; color: string }, isUser: boolean): HTMLElement {
+  const initial = element('span', { class: 'initial', 'aria-hidden': 'true' }, [...name][0] ?? '');
+  const person = element('li', { class: 'person' }, initial, element('span', {}, isUser ? `${name} (you)` : name));
+  if (color) person.style.setProperty('--person', color);
+  return person;
+}
+
+function describe(status: Status): string {
+  switch (status.kind) {
+    case 'opening':
+      return 'Opening…';
+    case 'saving':
+      return 'Saving…';
+    case 'saved':
+      return status.version === undefined ? 'Up to date' : `Saved · version ${status.version}`;
+    case 'unsaved':
+      return `Not saved: ${status.reason}`;
+    case 'offline':
+      return 'Offline, changes kept here';
+    case 'reconnecting':
+      return 'Reconnecting…';
+    case 'refused':
+      return `Your access changed: ${status.reason}`;
+  }
+}
