@@ -15,6 +15,7 @@ export default defineConfig({
   build: {
     assetsDir: 'demo',
     modulePreload: false,
+    chunkSizeWarningLimit: 600,
     target: ['chrome111', 'firefox121', 'safari16.4'],
     rollupOptions: {
       output: { entryFileNames: 'demo/demo.js', assetFileNames: 'demo/demo[extname]' },

@@ -90,7 +90,7 @@ export class Collaboration {
   get status(): Status {
     if (this.#refusal) return { kind: 'refused', ...this.#refusal };
     if (this.isOffline) return { kind: 'offline' };
-    if (!this.provider.synced) return { kind: this.#wasOpen ? 'reconnecting' : 'opening' };
+    if (!this.provider.isAuthenticated || !this.provider.synced) return { kind: this.#wasOpen ? 'reconnecting' : 'opening' };
     if (this.#notice) return { kind: 'unsaved', reason: this.#notice };
     // The server acknowledges a change when it is stored, not when it is received.
     if (this.#mayEdit && this.provider.hasUnsyncedChanges) return { kind: 'saving' };

@@ -62,7 +62,7 @@ export class HistoryPanel {
     this.element = element(
       'section',
       { class: 'history', 'aria-label': 'History', hidden: true, keydown: escape },
-      element('header', {}, element('h3', { tabindex: '-1' }, 'History'), close),
+      element('header', {}, element('h2', { tabindex: '-1' }, 'History'), close),
       element('nav', { 'aria-label': 'Versions' }, this.#entries, this.#older),
       element('div', { class: 'past' }, element('div', { class: 'past-bar' }, this.#caption, this.#slider, this.#restore), this.#version),
     );
@@ -71,7 +71,7 @@ export class HistoryPanel {
   /** Shows the panel with the newest entries. */
   async open(): Promise<void> {
     this.element.hidden = false;
-    this.element.querySelector('h3')!.focus();
+    this.element.querySelector('h2')!.focus();
     this.#entries.replaceChildren();
     this.#cursor = null;
     const [newest] = await this.#loadMore();

@@ -17,7 +17,7 @@ function show(...content: HTMLElement[]): void {
 
 /** Shows documents side by side. */
 function showSides(...sides: HTMLElement[]): void {
-  const words = sides.length > 1 ? 'Two people, one document. Type on either side.' : 'Everybody who has this document open writes in it together.';
+  const words = sides.length > 1 ? 'One document, two people. Type on either side.' : 'Everybody here writes together.';
   const top = element('header', { class: 'top' }, element('h1', {}, 'coscribe'), element('p', {}, words));
   document.body.replaceChildren(top, element('main', { class: 'sides' }, ...sides));
 }
@@ -30,7 +30,7 @@ async function showDemo({ document, users }: Demo & { demo: true }): Promise<voi
     const session = await Session.signIn(email, password);
     if (alone) return createSide(session, documentId);
     const query = new URLSearchParams({ side: name.toLowerCase(), document: documentId });
-    const link = element('a', { class: 'quiet', href: `?${query}`, target: '_blank', 'aria-label': `Open ${name} alone` }, icon('alone'), 'Open alone');
+    const link = element('a', { class: 'quiet', href: `?${query}`, target: '_blank', 'aria-label': `Open alone, as ${name}` }, icon('alone'), 'Open alone');
     return createSide(session, documentId, link);
   });
   showSides(...(await Promise.all(sides)));

@@ -72,7 +72,8 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
   let couldEdit: boolean | undefined;
   const show = () => {
     side.dataset.status = open.status.kind;
-    status.textContent = describe(open.status);
+    const words = describe(open.status);
+    if (status.textContent !== words) status.textContent = words;
     // Every key changes this line between two texts, which nobody wants to listen to.
     status.ariaLive = ['saving', 'saved', 'opening'].includes(open.status.kind) ? 'off' : 'polite';
     reload.hidden = open.status.kind !== 'refused';
