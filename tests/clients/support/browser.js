@@ -64,10 +64,29 @@ class Window {
     this.#page = page;
     /** Logged warnings and errors, and uncaught exceptions. */
     this.errors = [];
+    /** The addresses of all requests, except those of WebSockets. */
+    this.requests = [];
+    page.on('request', (request) => this.requests.push(request.url()));
     page.on('pageerror', (error) => this.errors.push(String(error?.stack ?? error)));
     page.on('console', (message) => {
       if (['error', 'warn'].includes(message.type())) this.errors.push(`${message.type()}: ${message.text()}`);
     });
+  }
+
+  /** Sets the size of the window, and the colours that its user prefers (`light` or `dark`). */
+  async emulate({ width, height, scheme }) {
+    await this.#page.setViewport({ width, height });
+    await this.#page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  }
+
+  /** Takes the network away from the page, or gives it back. */
+  setOffline(isOffline) {
+    return this.#page.setOfflineMode(isOffline);
+  }
+
+  /** Loads the page again, or opens another address in the window. */
+  async open(address = this.#page.url()) {
+    await this.#page.goto(address);
   }
 
   /** Runs `script` in the page and returns its result. */

@@ -17,20 +17,22 @@ export class Server {
   #exit;
   #isRunning = false;
   #port;
+  #args;
   #env;
   #dataDir;
   #ownsDataDir;
   #log = '';
 
   /**
-   * Starts a server. `env` adds or overrides environment variables. A given `dataDir` is not removed at the end. A restart
-   * keeps environment, data folder and port.
+   * Starts a server. `env` adds or overrides environment variables, and `args` are added to the command. A given `dataDir` is
+   * not removed at the end. A restart keeps all of these and the port.
    */
-  static async start({ env = {}, dataDir, port } = {}) {
+  static async start({ env = {}, args = [], dataDir, port } = {}) {
     const server = new Server();
     server.#binary = process.env.COSCRIBE_BIN;
     assert.ok(server.#binary, 'COSCRIBE_BIN is not set. Set it to the binary to test, or run scripts/test.');
     server.#port = port ?? (await freePort());
+    server.#args = args;
     server.#env = env;
     server.#ownsDataDir = dataDir === undefined;
     server.#dataDir = dataDir ?? (await mkdtemp(path.join(os.tmpdir(), 'coscribe-clients-')));
@@ -54,7 +56,7 @@ export class Server {
   /** Starts the process. It must not be running. */
   async launch() {
     this.#isRunning = true;
-    this.#process = spawn(this.#binary, ['serve', '--data-dir', this.#dataDir], {
+    this.#process = spawn(this.#binary, ['serve', '--data-dir', this.#dataDir, ...this.#args], {
       env: { ...environment(this.#port), ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

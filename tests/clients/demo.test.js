@@ -1,0 +1,444 @@
+// The demo page in Chromium: with `--demo`, two users side by side in one document, and otherwise a sign-in with one editor.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+
+import * as Y from 'yjs';
+
+import { Browser } from './support/browser.js';
+import { createDocument, grant, readDocument } from './support/documents.js';
+import { until } from './support/patience.js';
+import { data, Person } from './support/person.js';
+import { Server } from './support/server.js';
+
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let server, browser, demo, alice, bob;
+
+before(async () => {
+  server = await Server.start({ args: ['--demo'] });
+  demo = await (await fetch(`${server.url}/demo.json`)).json();
+  [alice, bob] = await Promise.all(demo.users.map(signIn));
+  browser = await Browser.launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function signIn({ email, password }) {
+  const mutation = `mutation ($email: String!, $password: String!) {
+    login(email: $email, password: $password) { token expiresAt account { id name email } }
+  }`;
+  const stranger = new Person(server, { name: 'stranger' });
+  const { login } = data(await stranger.run(mutation, { email, password }));
+  return new Person(server, { ...login.account, token: login.token, expiresAt: login.expiresAt });
+}
+
+/** Creates a document of Alice that Bob may edit. */
+async function shared(title) {
+  const { id } = await createDocument(alice, title);
+  await grant(alice, id, 'EDIT', bob.email);
+  return id;
+}
+
+/** One side of the page. */
+class Side {
+  constructor(window, name) {
+    this.window = window;
+    this.name = name;
+    this.selector = `.side[aria-label="${name}"]`;
+  }
+
+  /** Opens the page of a document in a window of its own. Returns both sides of it. */
+  static async openBoth(t, document) {
+    const window = await openWindow(t, `${server.url}/?document=${document}`);
+    return Promise.all(demo.users.map(({ name }) => new Side(window, name).opened()));
+  }
+
+  /** Opens the side of one user alone. */
+  static async openAlone(t, document, name) {
+    const window = await openWindow(t, `${server.url}/?side=${name.toLowerCase()}&document=${document}`);
+    return new Side(window, name).opened();
+  }
+
+  async opened() {
+    await this.expect('status', 'Up to date');
+    return this;
+  }
+
+  /** Moves the cursor to the `End` or `Home` of the document and types. */
+  async type(text, where = 'End') {
+    const lines = `${this.selector} .ProseMirror`;
+    const hasFocus = (lines) => document.querySelector(lines)?.editor.view.hasFocus();
+    // Two clicks at the same place would be a double click.
+    if (!(await this.window.evaluate(hasFocus, lines))) await this.window.click(lines);
+    // The editor learns of a new cursor a moment later, and puts the old one back when it gets the focus.
+    await until(`The cursor of ${this.name} is at the ${where}`, async () => {
+      await this.window.press('Control', where);
+      return this.window.evaluate(
+        (lines, where) => {
+          const { state, view } = document.querySelector(lines).editor;
+          const { head } = state.selection;
+          const atWhere = where === 'Home' ? state.doc.textBetween(0, head) : state.doc.textBetween(head, state.doc.content.size);
+          return view.hasFocus() && atWhere === '';
+        },
+        lines,
+        where,
+      );
+    });
+    await this.window.type(text);
+  }
+
+  click(name) {
+    return this.window.evaluate(
+      (selector, name) => {
+        const buttons = [...document.querySelectorAll(`${selector} button`)];
+        buttons.find((button) => (button.ariaLabel ?? button.textContent).startsWith(name)).click();
+      },
+      this.selector,
+      name,
+    );
+  }
+
+  /** The lines that the editor shows, without the carets of others. */
+  get content() {
+    return this.window.evaluate((selector) => {
+      const copy = document.querySelector(`${selector} .ProseMirror`).cloneNode(true);
+      for (const caret of copy.querySelectorAll('.caret, .ProseMirror-widget, img, br')) caret.remove();
+      return [...copy.children].map((line) => line.textContent.replace(/[\u2060\ufeff]/g, '')).join('\n');
+    }, this.selector);
+  }
+
+  get status() {
+    return this.#text('.status');
+  }
+
+  get access() {
+    return this.#text('.access');
+  }
+
+  get people() {
+    return this.#texts('.person > :last-child');
+  }
+
+  get carets() {
+    return this.#texts('.ProseMirror .caret-name');
+  }
+
+  get past() {
+    return this.#text('.version');
+  }
+
+  get authors() {
+    return this.#texts('.entries strong');
+  }
+
+  get isEditable() {
+    return this.window.evaluate(
+      (selector) => document.querySelector(`${selector} .ProseMirror`).isContentEditable,
+      this.selector,
+    );
+  }
+
+  /** Records the status line from now on. */
+  recordStatus() {
+    return this.window.evaluate((selector) => {
+      const line = document.querySelector(`${selector} .status`);
+      globalThis.statuses = [];
+      const record = () => statuses.at(-1) !== line.textContent && statuses.push(line.textContent);
+      new MutationObserver(record).observe(line, { childList: true, characterData: true, subtree: true });
+    }, this.selector);
+  }
+
+  /** Waits until `property` is `expected`, or matches it if it is a pattern. Returns it. */
+  async expect(property, expected) {
+    let actual;
+    const matches = () =>
+      expected instanceof RegExp ? expected.test(actual) : JSON.stringify(actual) === JSON.stringify(expected);
+    await until(
+      `The ${property} of ${this.name} is ${expected instanceof RegExp ? expected : JSON.stringify(expected)}`,
+      async () => {
+        actual = await this[property].catch(() => undefined); // The page is not there yet.
+        return actual !== undefined && matches();
+      },
+      undefined,
+      () => `it is ${JSON.stringify(actual)}`,
+    );
+    return actual;
+  }
+
+  async #text(selector) {
+    return (await this.#texts(selector))[0];
+  }
+
+  #texts(selector) {
+    return this.window.evaluate(
+      (selector) => [...document.querySelectorAll(selector)].map(({ textContent }) => textContent),
+      `${this.selector} ${selector}`,
+    );
+  }
+}
+
+/** Returns the text of a user's copy of the document in the browser. */
+async function storedIn(window, { id }, document) {
+  const updates = await window.evaluate(async (name) => {
+    const result = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+    const database = await result(indexedDB.open(name));
+    const records = await result(database.transaction('updates').objectStore('updates').getAll());
+    database.close();
+    return records.map((record) => [...record]);
+  }, `coscribe/${id}/${document}`);
+  const doc = new Y.Doc();
+  for (const update of updates) Y.applyUpdate(doc, Uint8Array.from(update));
+  return doc.getXmlFragment('prosemirror').toString().replace(/<[^>]*>/g, '');
+}
+
+async function openWindow(t, address) {
+  const window = await browser.open(address);
+  t.after(() => window.close());
+  return window;
+}
+
+/** Returns what axe-core finds in the page. */
+async function findBarriers(window) {
+  await window.evaluate(AXE);
+  const { violations } = await window.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+}
+
+test('both users see each other and what the other types', async (t) => {
+  const document = await shared('Together');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await alices.expect('people', ['Alice (you)', 'Bob']);
+  await bobs.expect('people', ['Bob (you)', 'Alice']);
+
+  await alices.type('Hello');
+  await bobs.expect('content', 'Hello');
+  await bobs.expect('carets', ['Alice']);
+  await bobs.type(', Alice');
+  await alices.expect('content', 'Hello, Alice');
+  await alices.expect('carets', ['Bob']);
+  assert.deepEqual(alices.window.errors, []);
+});
+
+test('the status line goes from saving to the version that is stored', async (t) => {
+  const document = await shared('Saved');
+  const [alices] = await Side.openBoth(t, document);
+  await alices.recordStatus();
+
+  await alices.type('Kept');
+  await until('Everything is saved', async () => {
+    const { version } = await readDocument(alice, document);
+    return version > 1 && (await alices.status) === `Saved · version ${version}`;
+  });
+  const statuses = await alices.window.evaluate(() => globalThis.statuses);
+  assert.equal(statuses[0], 'Saving…');
+  assert.match(statuses.at(-1), /^Saved · version \d+$/);
+});
+
+test('both users agree after one has worked offline', async (t) => {
+  const document = await shared('Away');
+  const alices = await Side.openAlone(t, document, 'Alice');
+  const bobs = await Side.openAlone(t, document, 'Bob');
+  await alices.type('Middle');
+  await bobs.expect('content', 'Middle');
+
+  await bobs.window.setOffline(true);
+  await bobs.expect('status', 'Offline, changes kept here');
+  await alices.expect('people', ['Alice (you)']);
+  await bobs.type(' end');
+  await alices.type('Begin ', 'Home');
+  await alices.expect('status', /^Saved/);
+  assert.equal(await bobs.content, 'Middle end');
+
+  await bobs.window.setOffline(false);
+  await bobs.expect('content', 'Begin Middle end');
+  await alices.expect('content', 'Begin Middle end');
+  await bobs.expect('status', /^Saved · version \d+$/);
+});
+
+test('one side can work offline on its own, and what it types survives a reload', async (t) => {
+  const document = await shared('On the train');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await alices.type('Shared');
+  await bobs.expect('content', 'Shared');
+
+  await bobs.click('Work offline');
+  await bobs.expect('status', 'Offline, changes kept here');
+  await bobs.type(' and kept');
+  assert.equal(await alices.content, 'Shared');
+  await until('The browser has stored what Bob typed', async () => (await storedIn(bobs.window, bob, document)) === 'Shared and kept');
+  await bobs.window.open();
+
+  await bobs.expect('content', 'Shared and kept');
+  await alices.expect('content', 'Shared and kept');
+});
+
+test('a user whose access is lowered can read only, and is told so', async (t) => {
+  const document = await shared('Lowered');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await bobs.type('Before');
+  await alices.expect('content', 'Before');
+  await bobs.expect('status', /^Saved/);
+
+  await grant(alice, document, 'VIEW', bob.email);
+  await bobs.expect('access', 'Your access changed: you can read only.');
+  await bobs.expect('isEditable', false);
+  await alices.type(' and after');
+  await bobs.expect('content', 'Before and after');
+
+  await grant(alice, document, 'EDIT', bob.email);
+  await bobs.expect('access', 'Your access changed: you can edit now.');
+  await bobs.type('!');
+  await alices.expect('content', 'Before and after!');
+});
+
+test('a user who loses access is told so', async (t) => {
+  const document = await shared('Revoked');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await bobs.type('Mine');
+  await alices.expect('content', 'Mine');
+
+  const mutation = 'mutation ($document: ID!, $user: ID!) { revokeAccess(documentId: $document, userId: $user) }';
+  data(await alice.run(mutation, { document, user: bob.id }));
+  await bobs.expect('status', /^Your access changed: /);
+  await bobs.expect('isEditable', false);
+  assert.equal(await bobs.content, 'Mine');
+});
+
+test('nothing is lost when the server is killed', async (t) => {
+  const document = await shared('Killed');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await alices.type('Stored');
+  await alices.expect('status', /^Saved/);
+
+  await server.end({ kill: true });
+  await alices.expect('status', 'Reconnecting…');
+  await alices.type(', kept here');
+  await bobs.type('Bob: ', 'Home');
+  await server.launch();
+
+  await alices.expect('content', 'Bob: Stored, kept here');
+  await bobs.expect('content', 'Bob: Stored, kept here');
+  await alices.expect('status', /^Saved · version \d+$/);
+  const later = await Side.openAlone(t, document, 'Alice');
+  await later.expect('content', 'Bob: Stored, kept here');
+});
+
+test('a version is shown and restored from the history', async (t) => {
+  const document = await shared('History');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await alices.type('First');
+  await bobs.expect('content', 'First');
+  await alices.expect('status', /^Saved/);
+  await bobs.type(' and second');
+  await alices.expect('content', 'First and second');
+  await bobs.expect('status', /^Saved/);
+
+  await alices.click('History');
+  await alices.expect('authors', ['Bob', 'Alice']);
+  await alices.expect('past', 'First and second');
+  await alices.click('Alice');
+  await alices.expect('past', 'First');
+  await alices.click('Restore this version');
+
+  await alices.expect('content', 'First');
+  await bobs.expect('content', 'First');
+  await bobs.type('!');
+  await alices.expect('content', 'First!');
+});
+
+test('the page can be used with the keyboard alone', async (t) => {
+  const document = await shared('Keys');
+  const alices = await Side.openAlone(t, document, 'Alice');
+  const focused = () =>
+    alices.window.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.textContent);
+  const tabTo = (name) =>
+    until(`The focus is on ${name}`, async () => {
+      await alices.window.press('Tab');
+      return (await focused()) === name;
+    });
+
+  await tabTo('Bold');
+  await alices.window.press('ArrowRight');
+  assert.equal(await focused(), 'Italic');
+  await tabTo('Document, as Alice');
+  await alices.window.type('Typed');
+  await alices.expect('content', 'Typed');
+  await alices.expect('status', /^Saved/);
+
+  await alices.window.press('Shift', 'Tab');
+  assert.equal(await focused(), 'History');
+  await alices.window.press('Enter');
+  await alices.expect('past', 'Typed');
+  await alices.window.press('Escape');
+  assert.equal(await focused(), 'History');
+});
+
+test('the page keeps to its policy, and axe-core finds nothing', async (t) => {
+  const document = await shared('Open to all');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  await alices.click('Heading');
+  await alices.type('A heading');
+  await alices.type('\n');
+  await alices.click('Bulleted list');
+  await alices.type('A list');
+  await bobs.expect('content', 'A heading\nA list');
+  await bobs.expect('carets', ['Alice']);
+  await alices.expect('status', /^Saved/);
+  const { window } = alices;
+
+  for (const [width, height] of [[1280, 800], [390, 844]]) {
+    for (const scheme of ['light', 'dark']) {
+      await window.emulate({ width, height, scheme });
+      assert.deepEqual(await findBarriers(window), [], `${scheme}, ${width} pixels wide`);
+      const overflow = await window.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `The page is ${overflow} pixels wider than ${width}`);
+      await alices.click('History');
+      await alices.expect('past', /A heading/);
+      assert.deepEqual(await findBarriers(window), [], `history, ${scheme}, ${width} pixels wide`);
+      await alices.click('Close the history');
+    }
+  }
+
+  // The browser logs what the policy refuses.
+  assert.deepEqual(window.errors, []);
+  const outside = window.requests.filter((address) => !address.startsWith(`${server.url}/`) && !address.startsWith('data:'));
+  assert.deepEqual(outside, []);
+  const { headers } = await fetch(`${server.url}/`);
+  assert.doesNotMatch(headers.get('content-security-policy'), /unsafe|\*|http/);
+});
+
+test('without --demo, a user signs in, creates a document and writes in it', async (t) => {
+  const plain = await Server.start();
+  t.after(() => plain.stop());
+  assert.deepEqual(await (await fetch(`${plain.url}/demo.json`)).json(), { demo: false });
+  const window = await openWindow(t, `${plain.url}/`);
+  const submit = (fields) =>
+    window.evaluate((fields) => {
+      const form = document.querySelector('form');
+      for (const [name, value] of Object.entries(fields)) form.elements[name].value = value;
+      form.requestSubmit();
+    }, fields);
+  const heading = () => window.evaluate(() => document.querySelector('h1')?.textContent);
+
+  await until('The sign-in is shown', async () => (await heading()) === 'Sign in to coscribe');
+  assert.deepEqual(await findBarriers(window), []);
+  await submit({ email: 'carol@example.com', password: 'not her password' });
+  await until('The refusal is shown', () => window.evaluate(() => document.querySelector('[role=alert]').textContent));
+
+  await window.evaluate(() => [...document.querySelectorAll('button')].find((button) => button.type === 'button').click());
+  await submit({ name: 'Carol', email: 'carol@example.com', password: 'Carol likes long passwords' });
+  await until('The documents are shown', async () => (await heading()) === 'Your documents');
+  assert.deepEqual(await findBarriers(window), []);
+  await submit({ title: 'Mine' });
+
+  const carols = await new Side(window, 'Carol').opened();
+  await carols.type('Alone');
+  await carols.expect('status', /^Saved/);
+  await window.open();
+  await carols.expect('content', 'Alone');
+});
