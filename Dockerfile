@@ -31,6 +31,7 @@ COPY crates/replica/src crates/replica/src
 COPY entity/src entity/src
 COPY migration/src migration/src
 COPY config config
+COPY web/demo/dist web/demo/dist
 COPY web/graphiql/dist web/graphiql/dist
 COPY src src
 # Cargo compares file times: without a newer time it would keep what it built from the empty files above.

@@ -12,6 +12,10 @@ test *part:
 costs *options:
     scripts/costs {{ options }}
 
+# Rebuild the demo page after a change under web/demo.
+demo:
+    web/demo/build
+
 # Rebuild the GraphiQL page after a change under web/graphiql.
 graphiql:
     web/graphiql/build
