@@ -1,6 +1,7 @@
 //! The demo data: Alice, Bob and a document that they share.
 
 use anyhow::Context as _;
+use serde_json::json;
 
 use crate::{
     app::Base,
@@ -49,6 +50,16 @@ pub async fn prepare(settings: &Settings, base: &Base) -> anyhow::Result<Demo> {
 }
 
 impl Demo {
+    /// Returns the document and the users as JSON, for the demo page. The password is public.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let users = self.people.iter().map(|(Account { name, email, .. }, _)| {
+            json!({ "name": name.to_string(), "email": email.to_string(), "password": PASSWORD })
+        });
+        let users: Vec<_> = users.collect();
+        json!({ "demo": true, "document": self.document.to_string(), "users": users }).to_string()
+    }
+
     /// Returns how to open the document as each user, on the node at `address` (host and port).
     #[must_use]
     pub fn welcome(&self, address: &str) -> String {

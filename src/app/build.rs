@@ -182,6 +182,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         draining: draining.clone(),
         refusals: RefusalLog::default(),
         stranger_requests: LogPace::of_strangers(),
+        demo: None,
         dropped_log_lines: telemetry::dropped_lines,
         in_flight: RequestsInFlight::new(limits.requests_in_flight),
         memory,

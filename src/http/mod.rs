@@ -1,4 +1,5 @@
-//! The HTTP interface: routes, authentication, WebSocket upgrades, health, metrics and the GraphiQL page.
+//! The HTTP interface: routes, authentication, WebSocket upgrades, health, metrics, the demo page and the
+//! GraphiQL page.
 //!
 //! `/graphql` takes GraphQL operations ([`graphql`]) and upgrades to graphql-transport-ws ([`graphql_socket`]), and
 //! `/sync/<document>` upgrades to y-websocket ([`yjs_socket`]), and `/collab` to the protocol of HocuspocusProvider
@@ -13,6 +14,7 @@ mod answer_body;
 mod body;
 mod client_address;
 mod credentials;
+mod demo_page;
 mod drain_flag;
 mod editor_address;
 mod editor_refusal;
@@ -29,6 +31,7 @@ mod negotiation;
 mod options;
 mod origin;
 mod paced;
+mod page_files;
 mod query_string;
 mod refusal_log;
 mod request_log;

@@ -3,7 +3,8 @@
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 
 use super::{
-    HttpError, HttpState, admission::charge_address, graphiql, graphql, health, hocuspocus_socket,
+    HttpError, HttpState, admission::charge_address, demo_page, graphiql, graphql, health,
+    hocuspocus_socket,
     metrics_page, yjs_socket,
 };
 
@@ -37,7 +38,9 @@ pub fn routes(config: &mut web::ServiceConfig, scope: RouteScope) {
             .service(read_only("/healthz", health::healthz))
             .service(read_only("/readyz", health::readyz))
             .service(read_only("/graphiql/{file}", graphiql::file))
-            .service(read_only("/", graphiql::redirect));
+            .service(read_only("/demo/{file}", demo_page::file))
+            .service(read_only("/demo.json", demo_page::users))
+            .service(read_only("/", demo_page::page));
     }
     config.default_service(web::to(not_found));
 }

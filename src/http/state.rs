@@ -69,4 +69,6 @@ pub struct HttpState {
     pub memory: MemoryAccount,
     /// The limits of request bodies.
     pub bodies: BodyLimits,
+    /// The document and the users of the demo as JSON, for the demo page. `None` without `--demo`.
+    pub demo: Option<Bytes>,
 }

@@ -1,4 +1,4 @@
-//! The GraphiQL page, the headers of all responses, and where the metrics are served.
+//! The demo page and the GraphiQL page, the headers of all responses, and where the metrics are served.
 
 use futures_util::future::join_all;
 use kit::{HttpReply, Node as _, TestNode, http_client};
@@ -40,26 +40,25 @@ async fn a_file_of_the_page_is_compressed_and_not_sent_again() {
 }
 
 #[actix_web::test]
-async fn the_page_names_no_path_outside_of_its_own() {
+async fn the_pages_name_no_path_outside_of_their_own() {
     let node = TestNode::start().await;
     // As behind a proxy that removes `/collab`.
     let base = reqwest::Url::parse("https://example.org/collab/").unwrap();
-    let home = node.get("/").await;
-    assert_eq!(home.status, 303);
-    let address = base.join(home.header("Location")).unwrap();
-    assert_eq!(address.as_str(), "https://example.org/collab/graphql");
-
-    let request = http_client().get(node.url("/graphql")).header("Accept", "text/html");
-    let page = HttpReply::to(request).await;
-    let text = page.text();
-    let references = ["src=\"", "href=\""].into_iter().flat_map(|name| text.split(name).skip(1));
-    let references = references.map(|rest| rest.split_once('"').unwrap().0);
-    let files: Vec<_> = references.filter(|address| !address.starts_with("data:")).collect();
-    assert_eq!(files.len(), 2, "{text}");
-    for file in files {
-        let inside = address.join(file).unwrap();
-        let path = inside.as_str().strip_prefix(base.as_str()).unwrap();
-        assert_eq!(node.get(&format!("/{path}")).await.status, 200, "{file}");
+    for page in ["/", "/graphql"] {
+        let address = base.join(page.trim_start_matches('/')).unwrap();
+        let request = http_client().get(node.url(page)).header("Accept", "text/html");
+        let reply = HttpReply::to(request).await;
+        let text = reply.text();
+        let references = ["src=\"", "href=\""].into_iter();
+        let references = references.flat_map(|name| text.split(name).skip(1));
+        let references = references.map(|rest| rest.split_once('"').unwrap().0);
+        let files: Vec<_> = references.filter(|file| !file.starts_with("data:")).collect();
+        assert_eq!(files.len(), 2, "{text}");
+        for file in files {
+            let inside = address.join(file).unwrap();
+            let path = inside.as_str().strip_prefix(base.as_str()).unwrap();
+            assert_eq!(node.get(&format!("/{path}")).await.status, 200, "{file}");
+        }
     }
     node.stop().await;
 }

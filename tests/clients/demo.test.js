@@ -11,6 +11,7 @@ import { Browser } from './support/browser.js';
 import { createDocument, grant, readDocument } from './support/documents.js';
 import { until } from './support/patience.js';
 import { data, Person } from './support/person.js';
+import { PrefixProxy } from './support/prefix-proxy.js';
 import { Server } from './support/server.js';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -410,6 +411,17 @@ test('the page keeps to its policy, and axe-core finds nothing', async (t) => {
   assert.deepEqual(outside, []);
   const { headers } = await fetch(`${server.url}/`);
   assert.doesNotMatch(headers.get('content-security-policy'), /unsafe|\*|http/);
+});
+
+test('the page works behind a proxy that serves it under a path', async (t) => {
+  const document = await shared('Under a path');
+  const proxy = await PrefixProxy.start('/docs', server.url);
+  t.after(() => proxy.stop());
+  const window = await openWindow(t, `${proxy.url}/?document=${document}`);
+  const [alices, bobs] = await Promise.all(['Alice', 'Bob'].map((name) => new Side(window, name).opened()));
+  await alices.type('Through');
+  await bobs.expect('content', 'Through');
+  assert.deepEqual(proxy.outside, []);
 });
 
 test('without --demo, a user signs in, creates a document and writes in it', async (t) => {

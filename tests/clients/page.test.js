@@ -89,7 +89,7 @@ test('the page works behind a proxy that serves it under a path', async (t) => {
   t.after(() => proxy.stop());
   const browser = await Browser.launch();
   t.after(() => browser.close());
-  const page = await browser.open(`${proxy.url}/`);
+  const page = await browser.open(`${proxy.url}/graphql`);
   await pasteToken(page, bob.token);
   assert.equal(await page.evaluate(() => location.pathname), '/collab/graphql');
   await until('the page can run operations', () => page.evaluate(() => !!document.querySelector('.graphiql-execute-button')));
