@@ -271,7 +271,9 @@ test('one side can work offline on its own, and what it types survives a reload'
   await bobs.expect('status', 'Offline, changes kept here');
   await bobs.type(' and kept');
   assert.equal(await alices.content, 'Shared');
-  await until('The browser has stored what Bob typed', async () => (await storedIn(bobs.window, bob, document)) === 'Shared and kept');
+  await until('The browser has stored what Bob typed', async () => {
+    return (await storedIn(bobs.window, bob, document)) === 'Shared and kept';
+  });
   await bobs.window.open();
 
   await bobs.expect('content', 'Shared and kept');

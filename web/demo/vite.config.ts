@@ -1,5 +1,5 @@
-// Builds the page into dist/: index.html, and the script, the styles and the licences in demo/. The same sources and lockfile give
-// the same bytes on every machine.
+// Builds the page into dist/: index.html, and the script, the styles and the licences in demo/. The same sources and
+// lockfile give the same bytes on every machine.
 
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';

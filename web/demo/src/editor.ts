@@ -1,6 +1,6 @@
 // The editor: Tiptap with the Yjs document, the carets of others, and a toolbar.
 
-import { Editor } from '@tiptap/core';
+import { Editor, type ChainedCommands } from '@tiptap/core';
 import Collaboration from '@tiptap/extension-collaboration';
 import CollaborationCaret from '@tiptap/extension-collaboration-caret';
 import { Placeholder } from '@tiptap/extensions';
@@ -30,7 +30,8 @@ export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
       }),
     },
     extensions: [
-      // Collaboration has its own undo, which reverts local changes only. A trailing node would be a change by those who only read.
+      // Collaboration has its own undo, which reverts local changes only. A trailing node would be a change by those who may
+      // only read.
       StarterKit.configure({ undoRedo: false, trailingNode: false, link: { openOnClick: false } }),
       Placeholder.configure({ placeholder: 'Start writing…' }),
       Collaboration.configure({ document: open.doc, field: FIELD }),
@@ -56,31 +57,28 @@ export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
 interface Tool {
   icon: IconName;
   label: string;
-  run: (editor: Editor) => void;
-  /** Whether the tool applies to the selection already. */
-  isOn?: (editor: Editor) => boolean;
+  run: (chain: ChainedCommands) => ChainedCommands;
+  /** The mark or node that the tool switches on and off. */
+  switches?: string;
 }
 
 const TOOLS: Tool[] = [
-  { icon: 'bold', label: 'Bold', run: (editor) => editor.chain().focus().toggleBold().run(), isOn: (editor) => editor.isActive('bold') },
-  { icon: 'italic', label: 'Italic', run: (editor) => editor.chain().focus().toggleItalic().run(), isOn: (editor) => editor.isActive('italic') },
-  { icon: 'heading', label: 'Heading', run: (editor) => editor.chain().focus().toggleHeading({ level: 2 }).run(), isOn: (editor) => editor.isActive('heading') },
-  { icon: 'bullets', label: 'Bulleted list', run: (editor) => editor.chain().focus().toggleBulletList().run(), isOn: (editor) => editor.isActive('bulletList') },
-  { icon: 'numbers', label: 'Numbered list', run: (editor) => editor.chain().focus().toggleOrderedList().run(), isOn: (editor) => editor.isActive('orderedList') },
-  { icon: 'quote', label: 'Quote', run: (editor) => editor.chain().focus().toggleBlockquote().run(), isOn: (editor) => editor.isActive('blockquote') },
-  { icon: 'undo', label: 'Undo', run: (editor) => editor.chain().focus().undo().run() },
-  { icon: 'redo', label: 'Redo', run: (editor) => editor.chain().focus().redo().run() },
+  { icon: 'bold', label: 'Bold', run: (chain) => chain.toggleBold(), switches: 'bold' },
+  { icon: 'italic', label: 'Italic', run: (chain) => chain.toggleItalic(), switches: 'italic' },
+  { icon: 'heading', label: 'Heading', run: (chain) => chain.toggleHeading({ level: 2 }), switches: 'heading' },
+  { icon: 'bullets', label: 'Bulleted list', run: (chain) => chain.toggleBulletList(), switches: 'bulletList' },
+  { icon: 'numbers', label: 'Numbered list', run: (chain) => chain.toggleOrderedList(), switches: 'orderedList' },
+  { icon: 'quote', label: 'Quote', run: (chain) => chain.toggleBlockquote(), switches: 'blockquote' },
+  { icon: 'undo', label: 'Undo', run: (chain) => chain.undo() },
+  { icon: 'redo', label: 'Redo', run: (chain) => chain.redo() },
 ];
 
 /** Creates the toolbar of an editor. It is one stop of the Tab key; the arrow keys move within it. */
-export function createToolbar(editor: Editor): HTMLElement {
-  const buttons = TOOLS.map(({ icon: name, label, run }, index) =>
-    element(
-      'button',
-      { type: 'button', class: 'tool', 'aria-label': label, title: label, tabindex: index === 0 ? '0' : '-1', click: () => run(editor) },
-      icon(name),
-    ),
-  );
+export function createToolbar(editor: Editor, open: OpenDocument): HTMLElement {
+  const buttons = TOOLS.map(({ icon: name, label, run }, index) => {
+    const attributes = { type: 'button', class: 'tool', 'aria-label': label, title: label, tabindex: index === 0 ? '0' : '-1' };
+    return element('button', { ...attributes, click: () => run(editor.chain().focus()).run() }, icon(name));
+  });
   const move = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const present = buttons.indexOf(document.activeElement as HTMLButtonElement);
@@ -94,12 +92,12 @@ export function createToolbar(editor: Editor): HTMLElement {
   const attributes = { role: 'toolbar', class: 'toolbar', 'aria-label': 'Formatting', keydown: move, mousedown: keepFocus };
   const toolbar = element('div', attributes, ...buttons);
   const show = () =>
-    TOOLS.forEach(({ isOn }, index) => {
+    TOOLS.forEach(({ switches }, index) => {
       buttons[index]!.disabled = !editor.isEditable;
-      if (isOn) buttons[index]!.ariaPressed = String(isOn(editor));
+      if (switches) buttons[index]!.ariaPressed = String(editor.isActive(switches));
     });
   editor.on('transaction', show);
-  editor.on('update', show);
+  open.subscribe(show);
   show();
   return toolbar;
 }

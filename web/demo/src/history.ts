@@ -6,7 +6,7 @@ import * as Y from 'yjs';
 
 import { element, icon } from './dom';
 import { FIELD } from './editor';
-import type { Session } from './session';
+import { messageOf, type Session } from './session';
 
 interface Entry {
   fromVersion: number;
@@ -27,9 +27,11 @@ const HISTORY = `query ($id: ID!, $after: String) {
   }
 }`;
 const VERSION = 'query ($id: ID!, $version: Int!) { documentAt(documentId: $id, version: $version) { update } }';
-const RESTORE = 'mutation ($id: ID!, $version: Int!) { restoreDocument(documentId: $id, version: $version) { version } }';
+const RESTORE = `mutation ($id: ID!, $version: Int!) {
+  restoreDocument(documentId: $id, version: $version) { version }
+}`;
 
-const TIME = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 
 interface Options {
   session: Session;
@@ -44,11 +46,20 @@ export class HistoryPanel {
   readonly element: HTMLElement;
   readonly #options: Options;
   readonly #entries = element('ol', { class: 'entries' });
-  readonly #older = element('button', { type: 'button', class: 'quiet', click: () => this.#loadMore() }, 'Show older');
+  readonly #older = button('Show older', 'quiet', () => this.#attempt(this.#loadMore()));
   readonly #caption = element('p', { class: 'caption', 'aria-live': 'polite' });
-  readonly #slider = element('input', { type: 'range', 'aria-label': 'Version', input: () => void this.#show(this.#slider.valueAsNumber) });
-  readonly #restore = element('button', { type: 'button', class: 'primary', click: () => this.#restoreShown() }, 'Restore this version');
-  readonly #version = element('div', { class: 'prose version', role: 'document', 'aria-label': 'The document as it was', tabindex: '0' });
+  readonly #slider = element('input', {
+    type: 'range',
+    'aria-label': 'Version',
+    input: () => this.#attempt(this.#show(this.#slider.valueAsNumber)),
+  });
+  readonly #restore = button('Restore this version', 'primary', () => this.#attempt(this.#restoreShown()));
+  readonly #version = element('div', {
+    class: 'prose version',
+    role: 'document',
+    'aria-label': 'The document as it was',
+    tabindex: '0',
+  });
   #cursor: string | null = null;
   #chosen: Entry | undefined;
   /** The version that was asked for last. */
@@ -57,30 +68,44 @@ export class HistoryPanel {
 
   constructor(options: Options) {
     this.#options = options;
-    const close = element('button', { type: 'button', class: 'tool', 'aria-label': 'Close the history', click: options.onClose }, icon('close'));
+    const close = element(
+      'button',
+      { type: 'button', class: 'tool', 'aria-label': 'Close the history', click: options.onClose },
+      icon('close'),
+    );
+    const bar = element('div', { class: 'past-bar' }, this.#caption, this.#slider, this.#restore);
     const escape = (event: KeyboardEvent) => event.key === 'Escape' && options.onClose();
     this.element = element(
       'section',
       { class: 'history', 'aria-label': 'History', hidden: true, keydown: escape },
       element('header', {}, element('h2', { tabindex: '-1' }, 'History'), close),
       element('nav', { 'aria-label': 'Versions' }, this.#entries, this.#older),
-      element('div', { class: 'past' }, element('div', { class: 'past-bar' }, this.#caption, this.#slider, this.#restore), this.#version),
+      element('div', { class: 'past' }, bar, this.#version),
     );
   }
 
   /** Shows the panel with the newest entries. */
-  async open(): Promise<void> {
+  open(): void {
     this.element.hidden = false;
     this.element.querySelector('h2')!.focus();
+    this.#attempt(this.#loadNewest());
+  }
+
+  close(): void {
+    this.element.hidden = true;
+  }
+
+  /** Shows why an operation has failed. */
+  #attempt(work: Promise<unknown>): void {
+    work.catch((cause) => (this.#caption.textContent = messageOf(cause)));
+  }
+
+  async #loadNewest(): Promise<void> {
     this.#entries.replaceChildren();
     this.#cursor = null;
     const [newest] = await this.#loadMore();
     this.#newest = newest?.toVersion ?? 0;
     if (newest) await this.#choose(newest);
-  }
-
-  close(): void {
-    this.element.hidden = true;
   }
 
   async #loadMore(): Promise<Entry[]> {
@@ -96,20 +121,20 @@ export class HistoryPanel {
   #item(entry: Entry): HTMLElement {
     const { fromVersion, toVersion } = entry;
     const versions = fromVersion === toVersion ? `Version ${toVersion}` : `Versions ${fromVersion}–${toVersion}`;
-    const button = element(
+    const choice = element(
       'button',
-      { type: 'button', 'data-version': String(toVersion), click: () => void this.#choose(entry) },
+      { type: 'button', 'data-version': String(toVersion), click: () => this.#attempt(this.#choose(entry)) },
       element('strong', {}, authorOf(entry)),
       element('time', { datetime: entry.endedAt }, TIME.format(new Date(entry.endedAt))),
       element('span', {}, versions),
     );
-    return element('li', {}, button);
+    return element('li', {}, choice);
   }
 
   async #choose(entry: Entry): Promise<void> {
     this.#chosen = entry;
-    for (const button of this.#entries.querySelectorAll('button')) {
-      button.ariaCurrent = button.dataset.version === String(entry.toVersion) ? 'true' : null;
+    for (const choice of this.#entries.querySelectorAll('button')) {
+      choice.ariaCurrent = choice.dataset.version === String(entry.toVersion) ? 'true' : null;
     }
     // An entry has many versions, which the slider leads through.
     this.#slider.min = String(entry.fromVersion);
@@ -146,4 +171,8 @@ export class HistoryPanel {
 /** The author of an entry. A compaction has none, and neither have changes of a deleted account. */
 function authorOf({ author }: Entry): string {
   return author?.name ?? 'No author';
+}
+
+function button(text: string, style: string, onClick: () => void): HTMLButtonElement {
+  return element('button', { type: 'button', class: style, click: onClick }, text);
 }

@@ -1,9 +1,9 @@
 // The page at `/`. With `--demo`, the server tells of two users, and the page shows both side by side.
 
 import { element, icon } from './dom';
-import { Session } from './session';
+import { messageOf, Session } from './session';
 import { createSide } from './side';
-import { createDocumentList, createSignIn, createSignOut, messageOf, restoreSession } from './sign-in';
+import { createDocumentList, createSignIn, createSignOut, restoreSession } from './sign-in';
 import './style.css';
 
 /** What the server tells at `/demo.json`. */
@@ -17,7 +17,7 @@ function show(...content: HTMLElement[]): void {
 
 /** Shows documents side by side. */
 function showSides(...sides: HTMLElement[]): void {
-  const words = sides.length > 1 ? 'One document, two people. Type on either side.' : 'Everybody here writes together.';
+  const words = sides.length > 1 ? 'One document, two people.' : 'Everybody here writes together.';
   const top = element('header', { class: 'top' }, element('h1', {}, 'coscribe'), element('p', {}, words));
   document.body.replaceChildren(top, element('main', { class: 'sides' }, ...sides));
 }
@@ -30,7 +30,9 @@ async function showDemo({ document, users }: Demo & { demo: true }): Promise<voi
     const session = await Session.signIn(email, password);
     if (alone) return createSide(session, documentId);
     const query = new URLSearchParams({ side: name.toLowerCase(), document: documentId });
-    const link = element('a', { class: 'quiet', href: `?${query}`, target: '_blank', 'aria-label': `Open alone, as ${name}` }, icon('alone'), 'Open alone');
+    const label = `Open alone, as ${name}`;
+    const attributes = { class: 'quiet', href: `?${query}`, target: '_blank', 'aria-label': label };
+    const link = element('a', attributes, icon('alone'), 'Open alone');
     return createSide(session, documentId, link);
   });
   showSides(...(await Promise.all(sides)));
@@ -39,7 +41,8 @@ async function showDemo({ document, users }: Demo & { demo: true }): Promise<voi
 async function showSignedIn(session: Session): Promise<void> {
   const documentId = address.get('document');
   if (documentId) {
-    showSides(createSide(session, documentId, element('a', { class: 'quiet', href: '?' }, 'All documents'), createSignOut(session)));
+    const documents = element('a', { class: 'quiet', href: '?' }, 'All documents');
+    showSides(createSide(session, documentId, documents, createSignOut(session)));
   } else {
     show(await createDocumentList(session));
   }

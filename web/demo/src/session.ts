@@ -20,6 +20,11 @@ export class OperationError extends Error {
   }
 }
 
+/** Returns what the page shows when an operation has failed. */
+export function messageOf(cause: unknown): string {
+  return cause instanceof OperationError ? cause.message : 'The server does not respond. Try again in a moment.';
+}
+
 export class Session {
   #signIn: SignIn;
   #renewal: Promise<void> | undefined;

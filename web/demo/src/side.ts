@@ -29,7 +29,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
 
   const sheet = element('div', { class: 'sheet' });
   const editor = createEditor(open, sheet);
-  const toolbar = createToolbar(editor);
+  const toolbar = createToolbar(editor, open);
 
   const history = new HistoryPanel({
     session,
@@ -44,7 +44,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
   const showHistory = (isShown: boolean) => {
     historyButton.ariaExpanded = String(isShown);
     side.classList.toggle('shows-history', isShown);
-    if (isShown) void history.open().catch(() => showHistory(false));
+    if (isShown) history.open();
     else history.close();
   };
   const historyButton = element(
@@ -55,7 +55,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
   );
   const offlineButton = element(
     'button',
-    { type: 'button', class: 'quiet', 'aria-pressed': 'false', click: () => open.workOffline(offlineButton.ariaPressed !== 'true') },
+    { type: 'button', class: 'quiet', 'aria-pressed': 'false', click: () => open.workOffline(!open.isOffline) },
     icon('offline'),
     element('span', { class: 'label' }, 'Work offline'),
   );
@@ -81,6 +81,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
     offlineButton.ariaPressed = String(open.isOffline);
     people.replaceChildren(...open.people.map((person) => createPerson(person, person.id === session.account.id)));
 
+    access.hidden = open.status.kind === 'refused';
     if (!open.provider.isAuthenticated) return;
     if (couldEdit !== undefined && couldEdit !== open.mayEdit) {
       access.textContent = open.mayEdit ? 'Your access changed: you can edit now.' : 'Your access changed: you can read only.';

@@ -2,7 +2,7 @@
 
 import { removeCopies } from './collaboration';
 import { element } from './dom';
-import { OperationError, Session, type SignIn } from './session';
+import { messageOf, Session, type SignIn } from './session';
 
 const KEY = 'coscribe.sign-in';
 
@@ -27,10 +27,12 @@ function keep(session: Session): Session {
 export function createSignIn(onSession: (session: Session) => void): HTMLElement {
   const error = element('p', { class: 'error', role: 'alert' });
   const name = labelled('Name', element('input', { name: 'name', autocomplete: 'name' }));
-  const email = labelled('E-mail address', element('input', { name: 'email', type: 'email', autocomplete: 'username', required: true }));
-  const password = labelled('Password', element('input', { name: 'password', type: 'password', autocomplete: 'current-password', required: true }));
+  const field = (attributes: Record<string, string>) => element('input', { ...attributes, required: true });
+  const email = labelled('E-mail address', field({ name: 'email', type: 'email', autocomplete: 'username' }));
+  const password = labelled('Password', field({ name: 'password', type: 'password', autocomplete: 'current-password' }));
   const submit = element('button', { class: 'primary' }, 'Sign in');
-  const other = element('button', { type: 'button', class: 'quiet', click: () => showRegistration(name.hidden) }, 'Create an account');
+  const switchForm = () => showRegistration(name.hidden);
+  const other = element('button', { type: 'button', class: 'quiet', click: switchForm }, 'Create an account');
   const showRegistration = (isNew: boolean) => {
     name.hidden = !isNew;
     submit.textContent = isNew ? 'Create the account' : 'Sign in';
@@ -39,14 +41,17 @@ export function createSignIn(onSession: (session: Session) => void): HTMLElement
   const enter = async (event: SubmitEvent) => {
     event.preventDefault();
     const values = new FormData(event.target as HTMLFormElement);
-    const [named, address, secret] = ['name', 'email', 'password'].map((field) => String(values.get(field)));
+    const value = (field: string) => String(values.get(field));
+    const signIn = () => Session.signIn(value('email'), value('password'));
+    const register = () => Session.register(value('email'), value('name'), value('password'));
     try {
-      onSession(keep(name.hidden ? await Session.signIn(address!, secret!) : await Session.register(address!, named!, secret!)));
+      onSession(keep(await (name.hidden ? signIn() : register())));
     } catch (cause) {
       error.textContent = messageOf(cause);
     }
   };
-  const form = element('form', { class: 'card', submit: enter }, element('h1', {}, 'Sign in to coscribe'), name, email, password, error, submit, other);
+  const fields = [name, email, password, error, submit, other];
+  const form = element('form', { class: 'card', submit: enter }, element('h1', {}, 'Sign in to coscribe'), ...fields);
   showRegistration(false);
   return form;
 }
@@ -70,15 +75,11 @@ export async function createDocumentList(session: Session): Promise<HTMLElement>
       error.textContent = messageOf(cause);
     }
   };
-  return element(
-    'section',
-    { class: 'card' },
-    element('h1', {}, 'Your documents'),
-    element('ul', { class: 'documents' }, ...documents.nodes.map(({ id, title }) => element('li', {}, element('a', { href: `?document=${id}` }, title)))),
-    element('form', { class: 'row', submit: create }, labelled('New document', element('input', { name: 'title', required: true, maxlength: '200' })), element('button', { class: 'primary' }, 'Create')),
-    error,
-    createSignOut(session),
-  );
+  const items = documents.nodes.map(({ id, title }) => element('li', {}, element('a', { href: `?document=${id}` }, title)));
+  const title = labelled('New document', element('input', { name: 'title', required: true, maxlength: '200' }));
+  const form = element('form', { class: 'row', submit: create }, title, element('button', { class: 'primary' }, 'Create'));
+  const list = element('ul', { class: 'documents' }, ...items);
+  return element('section', { class: 'card' }, element('h1', {}, 'Your documents'), list, form, error, createSignOut(session));
 }
 
 export function createSignOut(session: Session): HTMLElement {
@@ -93,8 +94,4 @@ export function createSignOut(session: Session): HTMLElement {
 
 function labelled(text: string, input: HTMLInputElement): HTMLLabelElement {
   return element('label', {}, element('span', {}, text), input);
-}
-
-export function messageOf(cause: unknown): string {
-  return cause instanceof OperationError ? cause.message : 'The server does not respond. Try again in a moment.';
 }
