@@ -5,17 +5,18 @@ use std::borrow::Cow;
 use super::{
     lib0::{Lib0Reader, MAX_VALUE_DEPTH, Malformed},
     outline::{DELETED, Outline, STRING, TYPE, read_length},
+    subdocuments::is_wrapped,
     unsupported::Replacement,
 };
 use crate::wire::{json_surrogates, json_values::count_values};
 
 /// Kinds of content, besides those that the outline names.
 const JSON: u8 = 2;
-const BINARY: u8 = 3;
+pub(super) const BINARY: u8 = 3;
 const EMBED: u8 = 5;
 const FORMAT: u8 = 6;
 const ANY: u8 = 8;
-const SUBDOCUMENT: u8 = 9;
+pub(super) const SUBDOCUMENT: u8 = 9;
 
 /// The kinds of shared types that have a name.
 const XML_ELEMENT: u64 = 3;
@@ -25,7 +26,7 @@ const XML_HOOK: u64 = 5;
 pub(super) struct ReadContent {
     /// Its length in clocks.
     pub(super) length: u32,
-    /// Whether the library decodes it as Yjs encodes it.
+    /// Whether the library decodes it as Yjs encodes it, or it is a subdocument that can be wrapped.
     pub(super) is_supported: bool,
 }
 
@@ -53,9 +54,7 @@ impl Outline {
                     .map_err(|_long| Malformed("a string is too long"));
             }
             ANY | JSON => return read_values(reader, kind),
-            BINARY => {
-                reader.buffer()?;
-            }
+            BINARY => is_supported = !is_wrapped(reader.buffer()?),
             EMBED => is_supported = self.read_json(reader)?,
             FORMAT => {
                 reader.text()?;
@@ -63,8 +62,7 @@ impl Outline {
             }
             SUBDOCUMENT => {
                 reader.text()?;
-                reader.skip_value()?;
-                is_supported = false;
+                is_supported = reader.skip_value()? <= MAX_VALUE_DEPTH;
             }
             TYPE => {
                 self.has_types = true;

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use yrs::encoding::write::Write as _;
 
-use super::lib0::{Lib0Reader, Malformed};
+use super::{
+    lib0::{Lib0Reader, Malformed},
+    subdocuments::for_clients,
+};
 use crate::{domain::Version, wire::frame};
 
 /// The kinds of messages (y-websocket).
@@ -145,16 +148,16 @@ pub fn sync_step_1(state_vector: &[u8]) -> Bytes {
     sync(STEP_1, state_vector)
 }
 
-/// Encodes sync step 2, the answer to an editor's sync step 1.
+/// Encodes sync step 2, the answer to an editor's sync step 1, from a stored update.
 #[must_use]
 pub fn sync_step_2(update: &[u8]) -> Bytes {
-    sync(STEP_2, update)
+    sync(STEP_2, &for_clients(update))
 }
 
-/// Encodes an update.
+/// Encodes a stored update.
 #[must_use]
 pub fn update(update: &[u8]) -> Bytes {
-    sync(UPDATE, update)
+    sync(UPDATE, &for_clients(update))
 }
 
 fn sync(kind: u8, content: &[u8]) -> Bytes {

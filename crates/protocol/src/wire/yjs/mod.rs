@@ -5,7 +5,7 @@
 //! shared types. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
 //! [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update, [`ConflictBound`] and
 //! [`ConflictGrowth`] bound the work of inserting its structs, and [`Outline::supported`] replaces content that the server
-//! cannot keep.
+//! cannot keep, and wraps subdocuments, which [`for_clients`] unwraps.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
@@ -19,6 +19,7 @@ mod lib0;
 mod message;
 mod outline;
 mod parts;
+mod subdocuments;
 mod unsupported;
 
 pub use conflict_growth::{ConflictGrowth, RootEntries};
@@ -33,6 +34,7 @@ pub use message::{
 };
 pub use outline::{Outline, OutlineError};
 pub use parts::InsertionPart;
+pub use subdocuments::{WrappedSubdocument, count_subdocuments, for_clients};
 pub use unsupported::SupportedUpdate;
 
 /// The largest client id that Yjs assigns. The server uses larger ones for history marks.

@@ -6,7 +6,7 @@
 //!
 //! Invariant: in an accepted update no count exceeds the bytes, no clock overflows, no client occurs twice, no value is
 //! nested deeply, and the library decodes all content as Yjs encodes it. Content that it would not decode is replaced before
-//! (`unsupported`).
+//! (`unsupported`), or wrapped if it is a subdocument (`subdocuments`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,9 +15,9 @@ use thiserror::Error;
 use super::{
     conflicts::List,
     deletions::Deletion,
-    item_content::ReadContent,
+    item_content::{BINARY, ReadContent, SUBDOCUMENT},
     lib0::{Lib0Reader, Malformed},
-    unsupported::{Replacement, UnsupportedItem},
+    unsupported::{ReplacedItem, Replacement},
 };
 
 /// The maximum clock. The library computes differences of clocks in 32 bits.
@@ -236,10 +236,14 @@ impl Outline {
         self.has_non_text |= kind != STRING;
         let content = reader.position();
         let ReadContent { length, is_supported } = self.read_content(reader, kind)?;
-        if !is_supported {
-            let content = (content, reader.position());
-            let item = UnsupportedItem { id, length, info: first, content };
-            self.replacements.push(Replacement::Item(item));
+        let item = ReplacedItem { id, length, info: first, content: (content, reader.position()) };
+        match kind {
+            SUBDOCUMENT if is_supported => {
+                self.replacements.push(Replacement::Subdocument(item));
+            }
+            BINARY if !is_supported => self.replacements.push(Replacement::Wrapped(item)),
+            _ if !is_supported => self.replacements.push(Replacement::LeftOut(item)),
+            _ => {}
         }
         if length > 0 {
             let may_have_children = matches!(kind, TYPE | DELETED);

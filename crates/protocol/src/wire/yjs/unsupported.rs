@@ -6,7 +6,11 @@
 
 use yrs::encoding::write::Write as _;
 
-use super::outline::{DELETED, Id, KIND, Outline};
+use super::{
+    item_content::BINARY,
+    outline::{DELETED, Id, KIND, Outline},
+    subdocuments::wrapped,
+};
 use crate::wire::json_surrogates;
 
 /// Bytes of an update that have to be replaced.
@@ -15,12 +19,16 @@ pub(super) enum Replacement {
     /// JSON from here to there, with halves of surrogate pairs.
     Json(usize, usize),
     /// An item whose content is not supported.
-    Item(UnsupportedItem),
+    LeftOut(ReplacedItem),
+    /// An item with a subdocument, which is stored wrapped.
+    Subdocument(ReplacedItem),
+    /// An item with binary data that is, or looks like, a wrapped subdocument.
+    Wrapped(ReplacedItem),
 }
 
-/// An item whose content is not supported.
+/// An item whose content has to be replaced.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct UnsupportedItem {
+pub(super) struct ReplacedItem {
     pub(super) id: Id,
     pub(super) length: u32,
     /// Where its info byte is.
@@ -38,37 +46,77 @@ pub struct SupportedUpdate {
     pub left_out: Vec<(u64, u32)>,
 }
 
+/// A copy of an update in which some bytes are replaced, from the first to the last.
+pub(super) struct Rewriter<'a> {
+    update: &'a [u8],
+    bytes: Vec<u8>,
+    /// Up to where the update was copied or replaced.
+    end: usize,
+}
+
+impl<'a> Rewriter<'a> {
+    pub(super) fn new(update: &'a [u8]) -> Self {
+        Self { update, bytes: Vec::with_capacity(update.len()), end: 0 }
+    }
+
+    /// Returns the bytes of the update from one place to another.
+    pub(super) fn original(&self, from: usize, to: usize) -> &'a [u8] {
+        self.update.get(from..to).unwrap_or_default()
+    }
+
+    /// Replaces the bytes from one place to another.
+    fn replace(&mut self, (from, to): (usize, usize), by: &[u8]) {
+        let before = self.original(self.end, from);
+        self.bytes.extend(before);
+        self.bytes.extend(by);
+        self.end = to;
+    }
+
+    /// Replaces the content of an item by content of another kind.
+    pub(super) fn replace_content(&mut self, item: &ReplacedItem, kind: u8, content: &[u8]) {
+        let info: Vec<u8> =
+            self.original(item.info, item.info + 1).iter().map(|info| info & !KIND | kind).collect();
+        self.replace((item.info, item.info + 1), &info);
+        self.replace(item.content, content);
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let rest = self.original(self.end, self.update.len());
+        self.bytes.extend(rest);
+        self.bytes
+    }
+}
+
 impl Outline {
-    /// Returns `update`, which this outlines, with its unsupported content replaced. `None` if all of its content is
-    /// supported.
+    /// Returns `update`, which this outlines, with its subdocuments wrapped and its unsupported content replaced. `None` if it can
+    /// stay as it is.
     #[must_use]
     pub fn supported(&self, update: &[u8]) -> Option<SupportedUpdate> {
         if self.replacements.is_empty() {
             return None;
         }
-        let (mut bytes, mut left_out) = (Vec::with_capacity(update.len()), Vec::new());
-        let mut end = 0;
-        let part = |from: usize, to: usize| update.get(from..to).unwrap_or_default();
+        let (mut rewriter, mut left_out) = (Rewriter::new(update), Vec::new());
         for replacement in &self.replacements {
             match replacement {
                 Replacement::Json(from, to) => {
-                    bytes.extend(part(end, *from));
-                    let json = String::from_utf8_lossy(part(*from, *to));
-                    bytes.extend(json_surrogates::replaced(&json).as_bytes());
-                    end = *to;
+                    let json = String::from_utf8_lossy(rewriter.original(*from, *to));
+                    let replaced = json_surrogates::replaced(&json);
+                    rewriter.replace((*from, *to), replaced.as_bytes());
                 }
-                Replacement::Item(UnsupportedItem { id, length, info, content }) => {
-                    bytes.extend(part(end, *info));
-                    bytes.extend(part(*info, info + 1).iter().map(|info| info & !KIND | DELETED));
-                    bytes.extend(part(info + 1, content.0));
-                    bytes.write_var(*length);
-                    end = content.1;
-                    left_out.push((id.client, id.clock));
+                Replacement::Subdocument(item) => {
+                    let subdocument = rewriter.original(item.content.0, item.content.1);
+                    rewriter.replace_content(item, BINARY, &wrapped(subdocument));
+                }
+                // No client has a wrapped subdocument: it would become one for the others only.
+                Replacement::LeftOut(item) | Replacement::Wrapped(item) => {
+                    let mut length = Vec::new();
+                    length.write_var(item.length);
+                    rewriter.replace_content(item, DELETED, &length);
+                    left_out.push((item.id.client, item.id.clock));
                 }
             }
         }
-        bytes.extend(part(end, update.len()));
-        Some(SupportedUpdate { update: bytes, left_out })
+        Some(SupportedUpdate { update: rewriter.finish(), left_out })
     }
 }
 
@@ -100,10 +148,10 @@ mod tests {
     const LETTER: &[u8] = &[4, 1, 7, b'c', b'o', b'n', b't', b'e', b'n', b't', 1, b'a'];
 
     #[test]
-    fn a_subdocument_is_replaced_by_a_deleted_item_and_what_follows_is_kept() {
-        // A subdocument with the id `id` and empty options.
-        let subdocument = map_item(9, &[2, b'i', b'd', 118, 0]);
-        let original = update(&[&subdocument, LETTER]);
+    fn unsupported_content_is_replaced_by_a_deleted_item_and_what_follows_is_kept() {
+        // A hook of XML with the name `h`.
+        let hook = map_item(7, &[5, 1, b'h']);
+        let original = update(&[&hook, LETTER]);
         let SupportedUpdate { update, left_out } = supported(&original).unwrap();
         assert_eq!(left_out, [(9, 0)]);
         assert_eq!(supported(&update), None);
@@ -114,7 +162,7 @@ mod tests {
         doc.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
         let txn = doc.transact();
         assert_eq!((map.len(&txn), text.get_string(&txn)), (0, "a".to_owned()));
-        // An editor that has the subdocument deletes it when it receives the state.
+        // An editor that has the hook deletes it when it receives the state.
         assert!(txn.snapshot().delete_set.contains(&yrs::ID::new(yrs::ClientID::new(9), 0)));
     }
 
