@@ -12,6 +12,7 @@ use crate::{
     memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
     store::{Head, Store},
+    wire::yjs::for_clients,
 };
 
 /// The most attempts while the history of the document is being shortened or begins again.
@@ -25,7 +26,7 @@ pub(crate) struct FullDocument {
     pub(crate) text: Content,
     /// The content as JSON.
     pub(crate) json: Value,
-    /// The Yjs state as one Yjs v1 update.
+    /// The Yjs state as one Yjs v1 update, as clients receive it.
     pub(crate) state: Vec<u8>,
 }
 
@@ -46,7 +47,7 @@ pub(crate) async fn load_full(
         };
         let write = move || {
             let (text, json) = (replica.content().clone(), replica.content_json());
-            let state = replica.state();
+            let state = for_clients(&replica.state()).into_owned();
             drop((replica, memory));
             FullDocument { head, text, json, state }
         };

@@ -242,7 +242,7 @@ pub struct StoredEdit {
 pub struct Omitted {
     /// Whether a part was left out because it depends on updates that are missing here, or because the time was up.
     pub rest: bool,
-    /// Whether content was left out for good because it is not supported, such as a subdocument.
+    /// Whether content was left out for good because it is not supported, such as a hook of XML.
     pub content: bool,
 }
 

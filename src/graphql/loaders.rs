@@ -27,6 +27,7 @@ use crate::{
     editing::{LoadError, Replica},
     fair_queue::FairQueue,
     store::StoreError,
+    wire::yjs::for_clients,
 };
 
 /// The texts of one operation that are loaded at the same time.
@@ -410,8 +411,9 @@ impl Reader {
         let budget = Arc::clone(&self.budget);
         let write = move |replica: &Replica| -> Result<_, AnswerRefused> {
             let state = replica.state();
-            budget.spend_bytes(Encoded::<Base64>::base64_bytes(state.len()))?;
-            Ok(Encoded::base64(&state))
+            let update = for_clients(&state);
+            budget.spend_bytes(Encoded::<Base64>::base64_bytes(update.len()))?;
+            Ok(Encoded::base64(&update))
         };
         let reading = self.api.rooms.read_replica(document, version, self.party, write);
         let written = reading.await.map_err(TextError::Load)?;

@@ -76,7 +76,7 @@ pub(super) async fn commit(
 /// Returns what to tell a user whose editor has written content which cannot be kept.
 fn notice_of_omission() -> &'static str {
     tracing::info!("left out content of an editor that is not supported");
-    "Content of a kind that is not supported, such as a subdocument, was left out. Everything else is saved."
+    "Content of a kind that is not supported, such as a hook of XML, was left out. Everything else is saved."
 }
 
 /// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol::domain::Content;
+use protocol::{domain::Content, wire::yjs::count_subdocuments};
 use thiserror::Error;
 use yrs::{
     Any, Array as _, ArrayRef, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _,
@@ -19,6 +19,7 @@ use yrs::{
 use super::{
     branches::branch_of,
     replica::{MARKS, Replica, TEXT},
+    subdocuments::{SubdocumentPrelim, has_nested_subdocument},
 };
 
 /// The content of a root type is of a kind that cannot be copied.
@@ -37,9 +38,14 @@ impl Replica {
     /// [`Uncopied`]. Nothing is lost: this document is unchanged.
     pub fn compacted(&self) -> Result<Self, Uncopied> {
         let mut copy = Self::of("");
+        let has_subdocuments = count_subdocuments(&self.state()) > 0;
         let txn = self.doc.transact();
         for (name, root) in txn.root_refs().filter(|(name, _)| *name != MARKS) {
             let branch = branch_of(&root).ok_or_else(|| uncopied(name))?;
+            // The library copies those in shared types as values, which are none.
+            if has_subdocuments && has_nested_subdocument(branch, &txn) {
+                return Err(uncopied(name));
+            }
             copy.copy_root(name, branch, &txn)?;
         }
         copy.content = Content::from(&*copy.plain_text());
@@ -76,7 +82,10 @@ impl Replica {
         let to = self.doc.get_or_insert_map(name);
         let mut copy = self.doc.transact_mut();
         for (key, value) in from.iter(txn) {
-            to.insert(&mut copy, key, value.as_prelim(txn));
+            match subdocument_of(&value) {
+                Some(subdocument) => drop(to.insert(&mut copy, key, subdocument)),
+                None => drop(to.insert(&mut copy, key, value.as_prelim(txn))),
+            }
         }
         expect_same(name, &to.to_json(&copy), &from.to_json(txn))
     }
@@ -113,9 +122,19 @@ impl Replica {
         let to = self.doc.get_or_insert_array(name);
         let mut copy = self.doc.transact_mut();
         for value in array.iter(txn) {
-            to.push_back(&mut copy, value.as_prelim(txn));
+            match subdocument_of(&value) {
+                Some(subdocument) => drop(to.push_back(&mut copy, subdocument)),
+                None => drop(to.push_back(&mut copy, value.as_prelim(txn))),
+            }
         }
         expect_same(name, &to.to_json(&copy), &array.to_json(txn))
+    }
+}
+
+fn subdocument_of(value: &Out) -> Option<SubdocumentPrelim> {
+    match value {
+        Out::Any(value) => SubdocumentPrelim::of(value),
+        _ => None,
     }
 }
 

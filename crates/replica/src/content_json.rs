@@ -16,6 +16,7 @@ use yrs::{
 use super::{
     branches::branch_of,
     replica::{MARKS, Replica, TEXT},
+    subdocuments::guid_of,
 };
 
 /// The members of a node of XML, as in the JSON of ProseMirror.
@@ -268,8 +269,11 @@ fn mark(name: &str, format: &Any) -> Value {
     }
 }
 
-/// Returns a value of Yjs as JSON. One that JSON does not have is null.
+/// Returns a value of Yjs as JSON. One that JSON does not have is null, and a subdocument is an object with its guid.
 fn value(any: &Any) -> Value {
+    if let Some(guid) = guid_of(any) {
+        return json!({ "guid": guid });
+    }
     serde_json::to_value(any).unwrap_or_default()
 }
 

@@ -22,6 +22,7 @@ mod replica;
 mod restoration;
 mod splits;
 mod structs;
+mod subdocuments;
 mod weight;
 
 pub use body::{BodyKind, BodyMismatch, DocumentBody};

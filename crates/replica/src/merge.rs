@@ -112,7 +112,7 @@ pub struct Merged {
     pub update: Bytes,
     /// Whether updates were left out because of missing dependencies, or parts of them because of a limit.
     pub leaves_out: bool,
-    /// Whether content was left out because it is not supported, such as a subdocument.
+    /// Whether content was left out because it is not supported, such as a hook of XML.
     pub drops_content: bool,
 }
 

@@ -14,6 +14,7 @@ use crate::{
         complexity::CONTENT,
     },
     room::EncodedFields,
+    wire::yjs::for_clients,
 };
 
 /// What a change did.
@@ -111,7 +112,8 @@ impl DocumentChangeType {
     /// The same change as a Yjs v1 update. The text is `doc.getText('content')`.
     async fn update(&self) -> Result<Option<Encoded<Base64>>, ApiError> {
         let Some(update) = &self.change.update else { return Ok(None) };
-        let write = || Encoded::shared(&self.encoded.update, (), || Ok(Encoded::base64(update)));
+        let encode = || Ok(Encoded::base64(&for_clients(update)));
+        let write = || Encoded::shared(&self.encoded.update, (), encode);
         self.update.get(&self.copies, write).map(Some)
     }
 

@@ -23,7 +23,7 @@ impl EditPayload {
 pub(in crate::graphql) struct UpdatePayload {
     /// The version that the update created. If it brought nothing new, the current version.
     version: i64,
-    /// Whether new content was left out because it is not supported, such as a subdocument. Everything else is stored. An update
+    /// Whether new content was left out because it is not supported, such as a hook of XML. Everything else is stored. An update
     /// that is sent again has nothing new.
     left_out: bool,
 }

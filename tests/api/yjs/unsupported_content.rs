@@ -69,17 +69,14 @@ async fn half_a_surrogate_pair_in_an_embed_or_a_format_is_stored_as_a_replacemen
     pair.stop((alices, bobs)).await;
 }
 
+/// The update of a page that has put a hook of XML with the name `h` into the root map `m`.
+const HOOK: &[u8] = &[1, 1, 77, 0, 0x27, 1, 1, b'm', 1, b'k', 5, 1, b'h', 0];
+
 #[actix_web::test]
-async fn a_subdocument_alone_is_left_out_and_its_author_is_told() {
+async fn a_hook_alone_is_left_out_and_its_author_is_told() {
     let pair = Pair::start().await;
     let bobs = pair.bob.open_editor_with_receipts(pair.document).await;
-    let typed = bobs.insert_unsent(0, "before ");
-    let subdocument = update_of(&bobs.doc, |txn| {
-        let map = txn.get_or_insert_map("map");
-        map.insert(txn, "chapter", Doc::new());
-    });
-    bobs.send_update(&typed).await;
-    bobs.send_update(&subdocument).await;
+    bobs.send_update(HOOK).await;
     bobs.insert(0, "after ").await;
 
     bobs.expect_saved().await;
@@ -87,20 +84,59 @@ async fn a_subdocument_alone_is_left_out_and_its_author_is_told() {
     assert_eq!(
         state.denial.as_deref(),
         Some(
-            "Content of a kind that is not supported, such as a subdocument, was left out. Everything else is saved."
+            "Content of a kind that is not supported, such as a hook of XML, was left out. Everything else is saved."
         )
     );
-    assert_eq!(pair.alice.read_text(pair.document).await, "after before Welcome.");
-    let alices = pair.alice.open_editor(pair.document).await;
-    let map = alices.doc.get_or_insert_map("map");
-    assert_eq!(map.len(&alices.doc.transact()), 0);
+    assert_eq!(pair.alice.read_text(pair.document).await, "after Welcome.");
+    pair.stop(bobs).await;
+}
 
-    // The page that has it deletes it when it reconnects, and is told nothing more.
-    let again = pair.bob.open_editor_with(pair.document, bobs.doc.clone(), "&saved=true").await;
-    again.expect_saved().await;
-    let map = again.doc.get_or_insert_map("map");
-    assert_eq!((map.len(&again.doc.transact()), again.state().denials), (0, 0));
-    pair.stop((alices, bobs, again)).await;
+/// Returns the guid of the subdocument in the root map `map`.
+fn chapter_of(doc: &Doc) -> Option<String> {
+    let map = doc.get_or_insert_map("map");
+    match map.get(&doc.transact(), "chapter") {
+        Some(Out::YDoc(chapter)) => Some(chapter.guid().to_string()),
+        _ => None,
+    }
+}
+
+#[actix_web::test]
+async fn a_subdocument_reaches_editors_exports_and_copies() {
+    let pair = Pair::start().await;
+    let (alices, bobs) = (
+        pair.alice.open_editor(pair.document).await,
+        pair.bob.open_editor_with_receipts(pair.document).await,
+    );
+    let chapter = Doc::new();
+    let guid = chapter.guid().to_string();
+    let subdocument = update_of(&bobs.doc, |txn| {
+        let map = txn.get_or_insert_map("map");
+        map.insert(txn, "chapter", chapter);
+    });
+    bobs.send_update(&subdocument).await;
+    bobs.insert(0, "after ").await;
+
+    bobs.expect_saved().await;
+    assert_eq!(bobs.state().denials, 0);
+    alices.expect("the subdocument", |_state| chapter_of(&alices.doc).as_ref() == Some(&guid)).await;
+    let late = pair.alice.open_editor(pair.document).await;
+    late.expect("the subdocument", |_state| chapter_of(&late.doc).as_ref() == Some(&guid)).await;
+
+    let copied = pair
+        .alice
+        .run(
+            "mutation($id: ID!) { copyDocument(documentId: $id) { id } }",
+            json!({ "id": pair.document }),
+        )
+        .await
+        .value();
+    let exported = "query($id: ID!) { exportDocument(documentId: $id) { json update } }";
+    for id in [&json!(pair.document), &copied["id"]] {
+        let exported = pair.alice.run(exported, json!({ "id": id })).await.value();
+        let json: Value = serde_json::from_str(exported["json"].as_str().unwrap()).unwrap();
+        assert_eq!(json["roots"]["map"]["chapter"], json!({ "guid": guid }));
+    }
+    pair.stop((alices, bobs, late)).await;
 }
 
 #[actix_web::test]

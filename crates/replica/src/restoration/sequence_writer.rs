@@ -13,7 +13,7 @@ use super::{
     text_steps::TextSteps,
     writer::Failure,
 };
-use crate::splits::split_at_steps;
+use crate::{splits::split_at_steps, subdocuments::SubdocumentPrelim};
 
 /// Finding a place in a list walks over this many elements for each step of the budget.
 const WALKED_PER_STEP: u32 = 64;
@@ -129,9 +129,16 @@ impl SequenceWriter<'_, '_> {
                     at += 1;
                 }
                 Step::Insert(first) => {
+                    if let Some(subdocument) = subdocument_of(first) {
+                        list.insert(self.txn, at, subdocument);
+                        at += 1;
+                        continue;
+                    }
                     let mut values = vec![value_of(first)?];
-                    let is_value =
-                        |step: &Step| matches!(step, Step::Insert(new) if value_of(new).is_ok());
+                    let is_value = |step: &Step| match step {
+                        Step::Insert(new) => value_of(new).is_ok() && subdocument_of(new).is_none(),
+                        Step::Keep { .. } | Step::Delete(_) => false,
+                    };
                     while let Some(Step::Insert(next)) = steps.next_if(|step| is_value(step)) {
                         values.push(value_of(next)?);
                     }
@@ -167,6 +174,13 @@ fn lengths(steps: &[TextStep<In>]) -> Vec<Op> {
         TextStep::Inserted(..) => Op::Insert(String::new()),
     };
     steps.iter().map(length).collect()
+}
+
+fn subdocument_of(element: &Element) -> Option<SubdocumentPrelim> {
+    match &element.what {
+        What::Value(value) => SubdocumentPrelim::of(value),
+        What::Text(_) | What::Embed(_) | What::Type(_) => None,
+    }
 }
 
 fn value_of(element: &Element) -> Result<Any, Failure> {

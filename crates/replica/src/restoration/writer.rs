@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::domain::Exhausted;
-use yrs::{Map as _, MapRef, Out, ReadTxn, Transaction, branch::BranchPtr};
+use yrs::{Map as _, MapRef, Out, ReadTxn, Transaction, TransactionMut, branch::BranchPtr};
 
 use super::{
     RestoreError,
@@ -11,7 +11,7 @@ use super::{
     sequence::ElementSequence,
     sequence_writer::SequenceWriter,
 };
-use crate::branches::branch_of;
+use crate::{branches::branch_of, subdocuments::SubdocumentPrelim};
 
 /// Why a root type was not brought back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Writer<'_, '_> {
             let is_same = old.get(&key).is_some_and(|old| identity_of(old) == identity_of(&value));
             let kept = match old.get(&key) {
                 Some(old) if is_same => old.clone(),
-                _ => present.insert(self.sequences.txn, key, blank(&value)?),
+                _ => insert_entry(&present, self.sequences.txn, key, &value)?,
             };
             self.restore_type(&kept, &value)?;
         }
@@ -101,6 +101,22 @@ impl Writer<'_, '_> {
             _ => Err(Failure::Unrestorable),
         }
     }
+}
+
+/// Inserts an entry into a map: a value as it is, or an empty shared type. Returns what the map has then.
+fn insert_entry(
+    map: &MapRef,
+    txn: &mut TransactionMut<'_>,
+    key: String,
+    value: &Out,
+) -> Result<Out, Failure> {
+    if let Out::Any(any) = value
+        && let Some(subdocument) = SubdocumentPrelim::of(any)
+    {
+        map.insert(txn, key, subdocument);
+        return Ok(value.clone());
+    }
+    Ok(map.insert(txn, key, blank(value)?))
 }
 
 /// Returns the entries of a map, or the attributes of XML.
