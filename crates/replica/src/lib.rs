@@ -14,6 +14,7 @@ mod content_json;
 mod cuts;
 mod dependencies;
 mod inspection;
+mod large_update;
 mod merge;
 mod panic_guard;
 mod parts;

@@ -64,6 +64,11 @@ impl Outline {
         self.deletions = rest;
     }
 
+    /// Returns the deleted ranges as updates of at most `size` ranges each, in their order.
+    pub fn deletion_updates(&self, size: usize) -> impl Iterator<Item = Vec<u8>> {
+        self.deletions.chunks(size.max(1)).map(encode)
+    }
+
     /// Divides the first `max` deleted ranges into parts, to be applied in this order after the structs.
     pub fn deletion_parts(&self, max: usize) -> impl Iterator<Item = DeletionPart> {
         let ranges = self.deletions.get(..max).unwrap_or(&self.deletions);
