@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default), `migrate`, `user`, `key`, `token`, `compact`, `schema`, `health`.
+//! The command line: `serve` (the default), `migrate`, `user`, `key`, `import`, `token`, `compact`, `schema`, `health`.
 //!
 //! The output of a command goes to standard output; errors and logs go to standard error. Both may be closed: nothing here
 //! uses a macro that panics then.
@@ -19,7 +19,7 @@ use coscribe::{
     domain::{DisplayName, DocumentId, User, UserId},
     editing::{self, Kept},
     graphql,
-    operator::{KeyCommand, UserCommand, find_account},
+    operator::{ImportCommand, KeyCommand, UserCommand, find_account},
     probe,
     settings::{Flags, Settings, Sources},
     telemetry,
@@ -77,6 +77,11 @@ enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Import documents that Hocuspocus or another program has stored as Yjs states. The name of each becomes its key
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
     },
     /// Print a token for a user, for testing
     Token {
@@ -165,6 +170,7 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
         Command::Migrate { direction } => migrate(&base, direction).await,
         Command::User { command } => command.run(&settings, &mut base, print).await,
         Command::Key { command } => command.run(&base, print).await,
+        Command::Import { command } => command.run(&settings, &mut base, print).await,
         Command::Token { user } => token(&base, &user).await,
         Command::Compact { document, text_only } => compact(base, document, text_only).await,
         Command::Schema | Command::Health => Ok(()),

@@ -19,6 +19,7 @@ pub(crate) mod document_state;
 mod earlier_content;
 mod follow_log;
 pub(crate) mod full_document;
+mod import;
 mod job;
 pub(crate) mod loader;
 mod lock_pace;
@@ -45,6 +46,9 @@ pub use body_change::BodyChange;
 pub use closed_off::TooHeavy;
 pub use compact::{CompactError, Compacted, Kept, compact};
 pub use earlier_content::EarlierContent;
+pub use import::{
+    ImportError, ImportLimits, ImportedChange, ImportedState, merge_import, read_import,
+};
 pub use loader::LoadError;
 pub use replica::{
     ApplyBounds, ApplyError, BodyKind, BodyMismatch, CorruptDocument, DocumentBody, MergeBounds,

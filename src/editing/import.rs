@@ -1,0 +1,249 @@
+//! Imports: the Yjs state of another server becomes a document, or a change of one.
+//!
+//! The state is checked as an update of an editor is, with the limits of documents, but part by part and however long it takes
+//! ([`Replica::merge_large`]). A new document gets a history mark, as every document has.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::{
+    LoadError, MergeBounds, MergeError, Merged, Replica,
+    full_document::unlimited_loader,
+    loader::{LoadedReplica, off_thread},
+};
+use crate::{
+    domain::{Budget, ChangeKind, DocumentId, Party, UserId, Version},
+    store::{Batch, CommitError, NewChange, Store, StoreError},
+};
+
+/// The most attempts while others change the document.
+const MAX_ATTEMPTS: usize = 5;
+
+/// How long the texts before and after an import may be compared finely.
+const COMPARE_WITHIN: Duration = Duration::from_secs(60);
+
+/// The limits of a document that is imported.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportLimits {
+    /// The largest text, in bytes of UTF-8: `limits.document`.
+    pub text: usize,
+    /// The largest Yjs state, in bytes: `limits.document_state`.
+    pub state: usize,
+    /// The most structs: `limits.document_structs`.
+    pub structs: usize,
+    /// The most clients: `limits.document_clients`.
+    pub clients: usize,
+}
+
+/// A state that was read, as a new document.
+#[derive(Debug)]
+pub struct ImportedState {
+    /// The content as one Yjs v1 update, with a history mark.
+    pub state: Vec<u8>,
+    /// The length of the text, in bytes of UTF-8.
+    pub size: usize,
+    /// Whether content was left out because it is not supported.
+    pub drops_content: bool,
+}
+
+/// A state that was merged into a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportedChange {
+    /// The version of the change.
+    pub version: Version,
+    /// Whether content was left out because it is not supported.
+    pub drops_content: bool,
+}
+
+/// Why a state was not imported. Nothing was stored, unless it is said otherwise.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// The state is larger than a document may be.
+    #[error("its Yjs state has {size} bytes, but `limits.document_state` is {limit}; raise it")]
+    StateTooLarge {
+        /// The size in bytes: of the state, or of the document with it.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The text is larger than that of a document may be.
+    #[error("its text has {size} bytes, but `limits.document` is {limit}; raise it")]
+    TextTooLarge {
+        /// The size of the text in bytes, as far as it was read.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// It has more structs than a document may have.
+    #[error("it has more Yjs structs than `limits.document_structs`, which is {limit}; raise it")]
+    TooManyStructs {
+        /// The limit.
+        limit: usize,
+    },
+    /// It has changes of more clients than a document may have.
+    #[error("it has more Yjs clients than `limits.document_clients`, which is {limit}; raise it")]
+    TooManyClients {
+        /// The limit.
+        limit: usize,
+    },
+    /// It is the state of a document of coscribe.
+    #[error(
+        "it has the history of another document of coscribe, which `copyDocument` copies; import states of other servers"
+    )]
+    Unrelated,
+    /// A part of it is missing.
+    #[error("it is not a whole Yjs state: it depends on an update that is missing")]
+    Incomplete,
+    /// It cannot be read, or not be kept.
+    #[error("it is not a Yjs v1 update that can be stored: {0}")]
+    Unreadable(MergeError),
+    /// The document was deleted.
+    #[error("the document with this key was deleted; purge it or bring it back, and import again")]
+    NoDocument,
+    /// The author may not edit the document.
+    #[error("the owner given may not edit the document with this key; name its owner")]
+    Denied,
+    /// Others changed the document in every attempt.
+    #[error("the document was changed meanwhile; import again")]
+    Overtaken,
+    /// The document could not be loaded.
+    #[error("the document could not be loaded")]
+    Load(#[from] LoadError),
+    /// The change may not have been stored. Importing again finds out.
+    #[error("the change was not stored; import again")]
+    Commit(#[source] CommitError),
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Load(error.into())
+    }
+}
+
+impl ImportLimits {
+    /// Checks a state before it is read.
+    ///
+    /// # Errors
+    /// [`ImportError::StateTooLarge`].
+    pub fn check_size(self, bytes: usize) -> Result<(), ImportError> {
+        match bytes <= self.state {
+            true => Ok(()),
+            false => Err(ImportError::StateTooLarge { size: bytes, limit: self.state }),
+        }
+    }
+
+    fn bounds(self) -> MergeBounds {
+        MergeBounds {
+            text: self.text,
+            state: self.state,
+            structs: self.structs,
+            document_structs: self.structs,
+            clients: self.clients,
+            compare_until: (Instant::now() + COMPARE_WITHIN).into_std(),
+            budget: Budget::unlimited(),
+        }
+    }
+
+    fn refusal(self, error: MergeError) -> ImportError {
+        match error {
+            // Both limits may be the same. Then raising the one for states is necessary anyway.
+            MergeError::TooLarge { size, limit } if limit == self.state => {
+                ImportError::StateTooLarge { size, limit }
+            }
+            MergeError::TooLarge { size, limit } => ImportError::TextTooLarge { size, limit },
+            MergeError::TooManyStructs { limit } | MergeError::DocumentTooManyStructs { limit } => {
+                ImportError::TooManyStructs { limit }
+            }
+            MergeError::TooManyClients { limit } => ImportError::TooManyClients { limit },
+            MergeError::Unrelated => ImportError::Unrelated,
+            MergeError::MissingDependencies => ImportError::Incomplete,
+            error @ (MergeError::Malformed(_)
+            | MergeError::TooManyDeletions { .. }
+            | MergeError::TooManyConflicts
+            | MergeError::NotText) => ImportError::Unreadable(error),
+        }
+    }
+}
+
+/// Reads a Yjs state as a new document. Takes memory for some times its size, and may take seconds.
+///
+/// # Errors
+/// [`ImportError`].
+pub async fn read_import(state: Bytes, limits: ImportLimits) -> Result<ImportedState, ImportError> {
+    limits.check_size(state.len())?;
+    let read = move || -> Result<ImportedState, MergeError> {
+        let (replica, merged) = Replica::of("").merge_large(&state, &limits.bounds())?;
+        Ok(ImportedState {
+            size: replica.content().bytes(),
+            drops_content: merged.is_some_and(|merged| merged.drops_content),
+            state: replica.state(),
+        })
+    };
+    off_thread(usize::MAX, read).await?.map_err(|error| limits.refusal(error))
+}
+
+/// Merges a Yjs state into a document as one change of an author, or finds out in a dry run what would be. `None` if the document
+/// has all of it.
+///
+/// # Errors
+/// [`ImportError`].
+pub async fn merge_import(
+    store: &Store,
+    document: DocumentId,
+    author: UserId,
+    state: Bytes,
+    limits: ImportLimits,
+    is_dry_run: bool,
+) -> Result<Option<ImportedChange>, ImportError> {
+    limits.check_size(state.len())?;
+    for _ in 0..MAX_ATTEMPTS {
+        let head = store.find_head(document).await?.ok_or(ImportError::NoDocument)?;
+        let loaded = unlimited_loader(store).replica(document, head.version, Party::Node).await;
+        let LoadedReplica { replica, memory, .. } = match loaded {
+            Err(LoadError::NotKept) => continue,
+            loaded => loaded?,
+        };
+        let state = state.clone();
+        let merge = move || -> Result<(Option<Merged>, usize), MergeError> {
+            let (replica, merged) = replica.merge_large(&state, &limits.bounds())?;
+            let size = replica.content().bytes();
+            drop((replica, memory));
+            Ok((merged, size))
+        };
+        let merged = off_thread(usize::MAX, merge).await?;
+        let (merged, size) = merged.map_err(|error| limits.refusal(error))?;
+        let Some(Merged { delta, update, drops_content, .. }) = merged else { return Ok(None) };
+        let change = ImportedChange { version: head.version.next(), drops_content };
+        if is_dry_run {
+            return Ok(Some(change));
+        }
+        let batch = Batch {
+            document,
+            base: head.version,
+            base_at: Some(head.at),
+            changes: vec![NewChange {
+                kind: ChangeKind::Edited,
+                author,
+                session: None,
+                edit: None,
+                title: head.title,
+                metadata: None,
+                delta: Some(Arc::new(delta)),
+                update: Some(update),
+                size,
+            }],
+            receipts: Vec::new(),
+            other_authors: Vec::new(),
+        };
+        match store.commit(batch).await {
+            Ok(_committed) => return Ok(Some(change)),
+            Err(CommitError::Overtaken) => {}
+            Err(CommitError::Denied(_)) => return Err(ImportError::Denied),
+            Err(error) => return Err(ImportError::Commit(error)),
+        }
+    }
+    Err(ImportError::Overtaken)
+}
