@@ -43,6 +43,7 @@ async fn help_explains_each_command() {
         "migrate",
         "user",
         "key",
+        "import",
         "token",
         "compact",
         "schema",
@@ -66,7 +67,11 @@ async fn help_explains_each_command() {
     }
     let of_users =
         ["list", "create", "confirm", "end-sessions", "block", "unblock", "export", "erase"];
-    for (group, commands) in [("user", &of_users[..]), ("key", &["list", "register", "remove"])] {
+    for (group, commands) in [
+        ("user", &of_users[..]),
+        ("key", &["list", "register", "remove"]),
+        ("import", &["folder", "sqlite", "postgres"]),
+    ] {
         let help = run(folder.path(), &[group, "--help"]).await;
         for command in commands {
             let line = help.lines().find(|line| line.trim_start().starts_with(command));

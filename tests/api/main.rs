@@ -32,6 +32,7 @@ mod heartbeat;
 mod heavy_documents;
 mod history;
 mod http;
+mod imports;
 mod keys;
 mod large_changes;
 mod large_texts;

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 
 import * as Y from 'yjs';
 
+import { divideUpdate } from '../../examples/divided-update/divide.js';
 import { createDocument, grant, readDocument } from './support/documents.js';
 import { Editor } from './support/editor.js';
 import { until } from './support/patience.js';
@@ -123,4 +124,28 @@ test('a large document is imported in parts', async () => {
   const stored = (await load(alice, id)).doc.getXmlFragment('default');
   assert.equal(stored.length, 4_000);
   assert.equal(stored.toString(), body.toString());
+});
+
+test('a large document is imported in parts, whoever wrote it', async () => {
+  const docs = [1, 2, 3].map((clientID) => Object.assign(new Y.Doc(), { clientID }));
+  for (let round = 0; round < 600; round += 1) {
+    const doc = docs[round % 3];
+    const text = doc.getText('content');
+    text.insert((round * 7) % (text.length + 1), `${round} `);
+    if (round % 5 === 0) text.delete(0, 1);
+    doc.getMap('cells').set(`a${round % 4}`, new Y.Map([['round', round]]));
+    if (round % 4 === 0) Y.applyUpdate(docs[(round + 1) % 3], Y.encodeStateAsUpdate(doc));
+  }
+  for (const doc of docs) Y.applyUpdate(docs[0], Y.encodeStateAsUpdate(doc));
+  docs[0].getMap('chapters').set('first', new Y.Doc({ guid: 'one' }));
+
+  const { id } = await createDocument(alice, 'Imported', '');
+  const parts = [...divideUpdate(Y, Y.encodeStateAsUpdate(docs[0]), { structs: 200 })];
+  assert.ok(parts.length > 5, `${parts.length} parts`);
+  for (const part of parts) assert.equal((await apply(alice, id, part)).leftOut, false);
+
+  const { doc } = await load(alice, id);
+  assert.equal(doc.getText('content').toString(), docs[0].getText('content').toString());
+  assert.deepEqual(doc.getMap('cells').toJSON(), docs[0].getMap('cells').toJSON());
+  assert.equal(doc.getMap('chapters').get('first').guid, 'one');
 });

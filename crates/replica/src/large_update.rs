@@ -81,9 +81,7 @@ mod tests {
     use std::time::Duration;
 
     use protocol::domain::Budget;
-    use yrs::{
-        Doc, GetString as _, ReadTxn as _, StateVector, Text as _, Transact as _,
-    };
+    use yrs::{Doc, GetString as _, ReadTxn as _, StateVector, Text as _, Transact as _};
 
     use super::*;
 

@@ -49,8 +49,7 @@ pub(crate) fn has_nested_subdocument(branch: BranchPtr, txn: &impl ReadTxn) -> b
 }
 
 fn has_subdocument(branch: BranchPtr, txn: &impl ReadTxn) -> bool {
-    let is_subdocument =
-        |value: &Out| matches!(value, Out::Any(value) if guid_of(value).is_some());
+    let is_subdocument = |value: &Out| matches!(value, Out::Any(value) if guid_of(value).is_some());
     values(branch, txn).iter().any(is_subdocument)
 }
 
@@ -100,7 +99,11 @@ mod tests {
     }
 
     /// Merges what an editor of the replica does.
-    fn edited(replica: Replica, client: u64, work: impl FnOnce(&mut TransactionMut<'_>)) -> Replica {
+    fn edited(
+        replica: Replica,
+        client: u64,
+        work: impl FnOnce(&mut TransactionMut<'_>),
+    ) -> Replica {
         let doc = Doc::with_client_id(client);
         let state = for_clients(&replica.state()).into_owned();
         doc.transact_mut().apply_update(Update::decode_v1(&state).unwrap()).unwrap();
@@ -132,7 +135,8 @@ mod tests {
         let state = for_clients(&replica.state()).into_owned();
         doc.transact_mut().apply_update(Update::decode_v1(&state).unwrap()).unwrap();
         let txn = doc.transact();
-        let values: Vec<Out> = map.iter(&txn).map(|(_, value)| value).chain(list.iter(&txn)).collect();
+        let values: Vec<Out> =
+            map.iter(&txn).map(|(_, value)| value).chain(list.iter(&txn)).collect();
         let guids = values.into_iter().filter_map(|value| match value {
             Out::YDoc(doc) => Some(doc.guid().to_string()),
             _ => None,

@@ -23,6 +23,7 @@ pub enum ImportCommand {
     Folder {
         /// The folder
         folder: PathBuf,
+        /// What becomes of the imported documents
         #[command(flatten)]
         options: ImportOptions,
     },
@@ -30,8 +31,10 @@ pub enum ImportCommand {
     Sqlite {
         /// The SQLite file, which is only read
         file: PathBuf,
+        /// The table and its columns
         #[command(flatten)]
         table: TableOptions,
+        /// What becomes of the imported documents
         #[command(flatten)]
         options: ImportOptions,
     },
@@ -39,8 +42,10 @@ pub enum ImportCommand {
     Postgres {
         /// URL of the database, such as postgres://user@host/name. The variable PGPASSWORD has the password if the URL has none
         url: String,
+        /// The table and its columns
         #[command(flatten)]
         table: TableOptions,
+        /// What becomes of the imported documents
         #[command(flatten)]
         options: ImportOptions,
     },
@@ -102,7 +107,8 @@ impl ImportCommand {
             structs: limits.document_structs,
             clients: limits.document_clients,
         };
-        let importer = Importer { store: &base.store, owner: owner.id, title, limits, options: &options };
+        let importer =
+            Importer { store: &base.store, owner: owner.id, title, limits, options: &options };
         importer.run(&mut source, print).await
     }
 }

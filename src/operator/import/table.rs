@@ -141,8 +141,7 @@ impl TableSource {
     /// Reads the state of a name. `None` if there is no such row any more.
     pub(super) async fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let backend = self.connection.get_database_backend();
-        let statement =
-            Statement::from_sql_and_values(backend, &self.queries.read, [name.into()]);
+        let statement = Statement::from_sql_and_values(backend, &self.queries.read, [name.into()]);
         let Some(row) = self.connection.query_one_raw(statement).await? else { return Ok(None) };
         let state: Option<Vec<u8>> =
             row.try_get_by_index(0).context("the column with the states has no binary data")?;

@@ -118,7 +118,9 @@ async fn a_subdocument_reaches_editors_exports_and_copies() {
 
     bobs.expect_saved().await;
     assert_eq!(bobs.state().denials, 0);
-    alices.expect("the subdocument", |_state| chapter_of(&alices.doc).as_ref() == Some(&guid)).await;
+    alices
+        .expect("the subdocument", |_state| chapter_of(&alices.doc).as_ref() == Some(&guid))
+        .await;
     let late = pair.alice.open_editor(pair.document).await;
     late.expect("the subdocument", |_state| chapter_of(&late.doc).as_ref() == Some(&guid)).await;
 

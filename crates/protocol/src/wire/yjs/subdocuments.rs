@@ -131,7 +131,8 @@ mod tests {
 
     /// The guid `id`, and options with `autoLoad` and an unknown one.
     const CONTENT: &[u8] = &[
-        2, b'i', b'd', 118, 2, 8, b'a', b'u', b't', b'o', b'L', b'o', b'a', b'd', 120, 1, b'x', 125, 7,
+        2, b'i', b'd', 118, 2, 8, b'a', b'u', b't', b'o', b'L', b'o', b'a', b'd', 120, 1, b'x',
+        125, 7,
     ];
 
     /// Returns an update of client 9 with a value of this kind of content in the root map `m` under the key `k`.
@@ -168,8 +169,7 @@ mod tests {
         list.push_back(&mut doc.transact_mut(), 1);
         let state = |doc: &Doc| doc.transact().encode_state_as_update_v1(&StateVector::default());
         // Client 8 inserts a subdocument after it.
-        let insertion =
-            [&[1, 1, 8, 0, 0x80 | SUBDOCUMENT, 9, 0][..], CONTENT, &[0]].concat();
+        let insertion = [&[1, 1, 8, 0, 0x80 | SUBDOCUMENT, 9, 0][..], CONTENT, &[0]].concat();
         let SupportedUpdate { update, .. } = stored(&insertion);
         doc.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
         list.push_back(&mut doc.transact_mut(), 2);

@@ -74,8 +74,11 @@ impl<'a> Rewriter<'a> {
 
     /// Replaces the content of an item by content of another kind.
     pub(super) fn replace_content(&mut self, item: &ReplacedItem, kind: u8, content: &[u8]) {
-        let info: Vec<u8> =
-            self.original(item.info, item.info + 1).iter().map(|info| info & !KIND | kind).collect();
+        let info: Vec<u8> = self
+            .original(item.info, item.info + 1)
+            .iter()
+            .map(|info| info & !KIND | kind)
+            .collect();
         self.replace((item.info, item.info + 1), &info);
         self.replace(item.content, content);
     }

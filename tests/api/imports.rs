@@ -1,0 +1,253 @@
+//! Documents of other servers: `coscribe import`, and large documents that a program sends in parts.
+
+use std::{fs, path::Path, process::Output};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kit::{Client as _, Node as _, Person, TestDatabase};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
+    sqlx::sqlite::SqliteConnectOptions,
+};
+use serde_json::{Value, json};
+use yrs::{
+    Doc, ReadTxn as _, StateVector, Text as _, Transact as _, XmlElementPrelim, XmlFragment as _,
+};
+
+use crate::SERVER;
+
+/// A document of another server, with a text and a paragraph of a rich text editor.
+fn foreign(text: &str) -> Doc {
+    let doc = Doc::with_client_id(11_u64);
+    let (content, body) =
+        (doc.get_or_insert_text("content"), doc.get_or_insert_xml_fragment("default"));
+    let mut txn = doc.transact_mut();
+    content.insert(&mut txn, 0, text);
+    body.insert(&mut txn, 0, XmlElementPrelim::empty("paragraph"));
+    drop(txn);
+    doc
+}
+
+fn state(doc: &Doc) -> Vec<u8> {
+    doc.transact().encode_state_as_update_v1(&StateVector::default())
+}
+
+/// A document with a struct for each letter.
+fn many_structs(letters: u32) -> Doc {
+    let doc = Doc::with_client_id(12_u64);
+    let text = doc.get_or_insert_text("content");
+    for _letter in 0..letters {
+        text.insert(&mut doc.transact_mut(), 0, "x");
+    }
+    doc
+}
+
+async fn read(person: &Person, key: &str) -> Value {
+    let query = "query($id: ID!) { document(id: $id) { key title content version } }";
+    person.run(query, json!({ "id": key })).await.value()
+}
+
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Imports a folder for Alice. Returns what was printed.
+async fn import(folder: &Path, from: &Path, more: &[&str]) -> Output {
+    let from = from.to_str().unwrap();
+    let arguments = ["import", "folder", from, "--owner", "alice@example.org"];
+    SERVER.run(folder, &[&arguments[..], more].concat()).await
+}
+
+#[actix_web::test]
+async fn files_become_documents_with_their_names_as_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    let write = |name: &str, bytes: &[u8]| fs::write(from.path().join(name), bytes).unwrap();
+    let plan = foreign("Hello");
+    write("wiki%2Fplan.yjs", &state(&plan));
+    write("empty.bin", &[0, 0]);
+    write("broken.yjs", b"no update");
+    write("not a key.yjs", &[0, 0]);
+    write("0190f3f1-0000-7000-8000-000000000000.yjs", &[0, 0]);
+
+    let dry = import(folder.path(), from.path(), &["--dry-run"]).await;
+    assert!(!dry.status.success());
+    let lines = printed(&dry);
+    assert!(lines.contains("wiki/plan: would be imported, "), "{lines}");
+    assert_eq!(read(&alice, "wiki/plan").await, Value::Null);
+
+    // Beside the server.
+    let output = import(folder.path(), from.path(), &[]).await;
+    let lines = printed(&output);
+    assert!(!output.status.success(), "{lines}");
+    for expected in [
+        "wiki/plan: imported as ",
+        "empty: imported as ",
+        "broken: failed: it is not a Yjs v1 update",
+        "not a key: failed: The key is not",
+        "0190f3f1-0000-7000-8000-000000000000: failed: The key is a UUID",
+        "2 imported, 0 updated, 0 unchanged, 0 skipped, 3 failed",
+    ] {
+        assert!(lines.contains(expected), "{expected} in\n{lines}");
+    }
+    let expected =
+        json!({ "key": "wiki/plan", "title": "wiki/plan", "content": "Hello", "version": 1 });
+    assert_eq!(read(&alice, "wiki/plan").await, expected);
+    let exported = "query($id: ID!) { exportDocument(documentId: $id) { json } }";
+    let exported = alice.run(exported, json!({ "id": "wiki/plan" })).await.value();
+    assert!(exported["json"].as_str().unwrap().contains("paragraph"), "{exported}");
+
+    // A later state is merged when that is wanted, while no server uses the SQLite file.
+    for name in ["broken.yjs", "not a key.yjs", "0190f3f1-0000-7000-8000-000000000000.yjs"] {
+        fs::remove_file(from.path().join(name)).unwrap();
+    }
+    let content = plan.get_or_insert_text("content");
+    content.insert(&mut plan.transact_mut(), 5, " world");
+    write("wiki%2Fplan.yjs", &state(&plan));
+    let skipped = import(folder.path(), from.path(), &[]).await;
+    assert!(skipped.status.success());
+    assert!(printed(&skipped).contains("2 skipped, 0 failed"), "{}", printed(&skipped));
+    let refused = import(folder.path(), from.path(), &["--update"]).await;
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(error.contains("Another coscribe serves the database"), "{error}");
+    server.terminate().await;
+    let updated = import(folder.path(), from.path(), &["--update"]).await;
+    let lines = printed(&updated);
+    assert!(updated.status.success(), "{lines}");
+    assert!(lines.contains("wiki/plan: updated to version 2"), "{lines}");
+    assert!(lines.contains("empty: unchanged"), "{lines}");
+
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = alice.at(&server);
+    let document = read(&alice, "wiki/plan").await;
+    assert_eq!((&document["content"], &document["version"]), (&json!("Hello world"), &json!(2)));
+    // Editors of the other server go on with the copy that they have.
+    let query = "mutation($id: ID!, $update: Bytes!) {
+        applyUpdate(documentId: $id, update: $update) { version } }";
+    content.insert(&mut plan.transact_mut(), 11, "!");
+    let update = STANDARD.encode(state(&plan));
+    alice.run(query, json!({ "id": "wiki/plan", "update": update })).await.value();
+    assert_eq!(read(&alice, "wiki/plan").await["content"], "Hello world!");
+    server.terminate().await;
+}
+
+/// Creates a table of states with one row.
+async fn fill(database: &DatabaseConnection, table: &str, kind: &str, row: &str) {
+    let create = format!("CREATE TABLE {table} (name varchar(255) NOT NULL UNIQUE, data {kind})");
+    database.execute_unprepared(&create).await.unwrap();
+    let insert = format!("INSERT INTO {table} VALUES ('page', {row})");
+    database.execute_unprepared(&insert).await.unwrap();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[actix_web::test]
+async fn tables_of_sqlite_and_postgresql_are_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    let file = folder.path().join("hocuspocus.sqlite");
+    let path = file.clone();
+    let mut connect = ConnectOptions::new("sqlite::memory:");
+    connect.max_connections(1).map_sqlx_sqlite_opts(move |_of_url| {
+        SqliteConnectOptions::new().filename(&path).create_if_missing(true)
+    });
+    let database = Database::connect(connect).await.unwrap();
+    let row = format!("x'{}'", hex(&state(&foreign("From SQLite"))));
+    fill(&database, "documents", "blob", &row).await;
+    database.close().await.unwrap();
+
+    let file = file.to_str().unwrap();
+    let more = ["--owner", "alice@example.org", "--key-prefix", "lite:", "--title", "Imported"];
+    let arguments = [&["import", "sqlite", file][..], &more].concat();
+    let output = SERVER.run(folder.path(), &arguments).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document = read(&alice, "lite:page").await;
+    assert_eq!(
+        (&document["content"], &document["title"]),
+        (&json!("From SQLite"), &json!("Imported"))
+    );
+
+    if let Some(postgres) = TestDatabase::create().await {
+        let url = postgres.url();
+        let mut connect = ConnectOptions::new(&url);
+        connect.max_connections(1);
+        let database = Database::connect(connect).await.unwrap();
+        let row = format!("decode('{}', 'hex')", hex(&state(&foreign("From PostgreSQL"))));
+        fill(&database, "pages", "bytea", &row).await;
+        database.close().await.unwrap();
+        let table = ["--table", "public.pages", "--owner", "alice@example.org"];
+        let arguments = [&["import", "postgres", &url][..], &table].concat();
+        let output = SERVER.run(folder.path(), &arguments).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(read(&alice, "page").await["content"], "From PostgreSQL");
+    }
+    server.terminate().await;
+}
+
+/// With these limits, an update may have 100 structs, and a document 2,000 bytes of text.
+const SMALL_LIMITS: [(&str, &str); 3] = [
+    ("COSCRIBE__LIMITS__UPDATE_STRUCTS", "100"),
+    ("COSCRIBE__LIMITS__DOCUMENT", "2000"),
+    ("COSCRIBE__LIMITS__DOCUMENT_STATE", "40000"),
+];
+
+#[actix_web::test]
+async fn a_document_with_more_structs_than_an_update_may_have_is_imported_within_its_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &SMALL_LIMITS).await;
+    let alice = server.person("Alice").await;
+    for (name, state) in [
+        ("fits.yjs", state(&many_structs(1_500))),
+        ("long.yjs", state(&many_structs(2_100))),
+        ("large.yjs", state(&foreign(&"x".repeat(50_000)))),
+    ] {
+        fs::write(from.path().join(name), state).unwrap();
+    }
+    let path = from.path().to_str().unwrap();
+    let arguments = ["import", "folder", path, "--owner", "alice@example.org"];
+    let output = SERVER.command(folder.path()).args(arguments).envs(SMALL_LIMITS).output();
+    let output = output.await.unwrap();
+    let lines = printed(&output);
+    assert!(!output.status.success(), "{lines}");
+    assert!(lines.contains("fits: imported as "), "{lines}");
+    assert!(lines.contains("long: failed: its text has"), "{lines}");
+    assert!(lines.contains("`limits.document` is 2000"), "{lines}");
+    assert!(lines.contains("`limits.document_state` is 40000"), "{lines}");
+    assert_eq!(read(&alice, "fits").await["content"], "x".repeat(1_500));
+    server.terminate().await;
+}
+
+#[actix_web::test]
+async fn a_program_sends_a_document_in_parts_that_follow_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &SMALL_LIMITS).await;
+    let alice = server.person("Alice").await;
+    let document = alice.create_document("Large", "").await;
+    let mutation = "mutation($id: ID!, $update: Bytes!) {
+        applyUpdate(documentId: $id, update: $update) { version } }";
+    let apply = async |update: Vec<u8>| {
+        let update = STANDARD.encode(update);
+        alice.run(mutation, json!({ "id": document, "update": update })).await
+    };
+    let (doc, mut parts) = (many_structs(0), vec![]);
+    let text = doc.get_or_insert_text("content");
+    for _part in 0..10 {
+        let before = doc.transact().state_vector();
+        for _letter in 0..90 {
+            text.insert(&mut doc.transact_mut(), 0, "x");
+        }
+        parts.push(doc.transact().encode_state_as_update_v1(&before));
+    }
+    assert_eq!(apply(state(&doc)).await.code(), "BAD_USER_INPUT");
+    assert_eq!(apply(parts[1].clone()).await.code(), "BAD_USER_INPUT");
+    for part in parts {
+        apply(part).await.value();
+    }
+    assert_eq!(alice.read_text(document).await, "x".repeat(900));
+    server.terminate().await;
+}
