@@ -68,7 +68,7 @@ mod tests {
     use bytes::Bytes;
     use protocol::{
         domain::Budget,
-        wire::yjs::{count_subdocuments, for_clients},
+        wire::yjs::{Outline, count_subdocuments, for_clients},
     };
     use serde_json::json;
     use yrs::{
@@ -76,7 +76,7 @@ mod tests {
         updates::decoder::Decode as _,
     };
 
-    use crate::{MergeBounds, Replica, Uncopied};
+    use crate::{DocumentBody, MergeBounds, Replica, RestoreError, Uncopied};
 
     use super::*;
 
@@ -178,6 +178,22 @@ mod tests {
             state[at..at + 40].to_vec()
         };
         assert_eq!(options(&now)[..20], options(&then)[..20]);
+    }
+
+    #[test]
+    fn a_json_tree_keeps_the_subdocuments_of_a_map_and_is_refused_for_a_list_with_some() {
+        let mut shown = with_subdocuments().content_json()["roots"]["chapters"].clone();
+        shown["pages"] = json!(2);
+        let tree = DocumentBody::new("chapters", None, shown).unwrap();
+        let (replica, written) = with_subdocuments().replace_body(&tree, &bounds());
+        let (replica, written) = (replica.unwrap(), written.unwrap().unwrap());
+        assert_eq!(guids(&replica), ["one", "two"]);
+        assert_eq!(Outline::read(&written.update, usize::MAX).unwrap().struct_count(), 1);
+
+        let list = DocumentBody::new("list", None, json!([1, 2])).unwrap();
+        let refused = replica.replace_body(&list, &bounds()).1.err();
+        let name = "list".to_owned();
+        assert_eq!(refused, Some(RestoreError::Unrestorable { name }));
     }
 
     #[test]

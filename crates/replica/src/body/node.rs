@@ -1,7 +1,7 @@
 //! Shared types with everything in them, as a tree in memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState},
     sync::Arc,
 };
@@ -18,6 +18,7 @@ use crate::{
     branches::branch_of,
     content_json::mark_kind,
     restoration::{Element, ElementSequence, Failure, ReadAllowance, What, canonical, entries},
+    subdocuments::guid_of,
 };
 
 /// What a node is.
@@ -126,6 +127,10 @@ impl BodyNode {
             let what = match what {
                 What::Text(piece) => BodyContent::Text(piece.text().to_owned()),
                 What::Embed(value) => BodyContent::Embed(value),
+                // In JSON it would be an object, which is no subdocument.
+                What::Value(value) if guid_of(&value).is_some() => {
+                    return Err(Failure::Unrestorable);
+                }
                 What::Value(value) => BodyContent::Value(value),
                 What::Type(shared) => {
                     BodyContent::Node(Self::read_nested(&shared, txn, allowance, hashes)?)
@@ -243,7 +248,11 @@ pub(super) fn as_json(value: &Any) -> Any {
             let entries = entries.iter().map(|(key, value)| (key.clone(), as_json(value)));
             Any::Map(Arc::new(entries.collect()))
         }
-        value => value.clone(),
+        value => match guid_of(value) {
+            // As `content_json` shows it.
+            Some(guid) => Any::Map(Arc::new(HashMap::from([("guid".to_owned(), guid.into())]))),
+            None => value.clone(),
+        },
     }
 }
 
