@@ -15,6 +15,9 @@ use yrs::{
 
 use crate::SERVER;
 
+/// The signing secret of a node with PostgreSQL.
+const SECRET: &str = "a-secret-for-the-tests-of-the-import-0123456789";
+
 /// A document of another server, with a text and a paragraph of a rich text editor.
 fn foreign(text: &str) -> Doc {
     let doc = Doc::with_client_id(11_u64);
@@ -185,6 +188,46 @@ async fn tables_of_sqlite_and_postgresql_are_imported() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(read(&alice, "page").await["content"], "From PostgreSQL");
     }
+    server.terminate().await;
+}
+
+#[actix_web::test]
+async fn a_running_node_with_postgresql_finds_what_an_import_has_changed() {
+    let Some(postgres) = TestDatabase::create().await else { return };
+    let (folder, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let url = postgres.url();
+    let settings = [("DATABASE_URL", url.as_str()), ("JWT_SECRET", SECRET)];
+    let server = SERVER.start(folder.path(), &settings).await;
+    let alice = server.person("Alice").await;
+    let path = from.path().to_str().unwrap();
+    let import = async || {
+        let arguments = ["import", "folder", path, "--owner", "alice@example.org", "--update"];
+        let output = SERVER.command(folder.path()).args(arguments).envs(settings).output();
+        let output = output.await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        printed(&output)
+    };
+    let doc = foreign("Hello");
+    fs::write(from.path().join("plan.yjs"), state(&doc)).unwrap();
+    assert!(import().await.contains("plan: imported as "));
+    let tab = alice.connect().await;
+    let operation = "subscription($id: ID!) {
+        documentChanged(documentId: $id, since: 1) { version content author { name } } }";
+    tab.start_with("1", operation, json!({ "id": "plan" })).await;
+
+    let content = doc.get_or_insert_text("content");
+    content.insert(&mut doc.transact_mut(), 5, " world");
+    fs::write(from.path().join("plan.yjs"), state(&doc)).unwrap();
+    assert!(import().await.contains("plan: updated to version 2"));
+    let change = tab.expect_next("1").await;
+    let expected = json!({ "version": 2, "content": "Hello world", "author": { "name": "Alice" } });
+    assert_eq!(change, expected);
+    // The next change of the node follows it.
+    let write = "mutation($id: ID!) { updateDocument(id: $id, content: \"Hello\") { version } }";
+    let written = alice.run(write, json!({ "id": "plan" })).await.value();
+    assert_eq!(written["version"], 3);
+    assert!(import().await.contains("plan: unchanged"));
+    drop(tab);
     server.terminate().await;
 }
 
