@@ -51,6 +51,10 @@ pub struct Model {
     pub delta: Option<String>,
     /// The same change as a Yjs v1 update.
     pub update: Option<Vec<u8>>,
+    /// The first of the versions whose changes it takes back. Null of every other change.
+    pub taken_from: Option<i64>,
+    /// The last one. Set together with `taken_from`.
+    pub taken_to: Option<i64>,
     /// The row of `author_id`.
     #[sea_orm(belongs_to, from = "author_id", to = "id", on_delete = "SetNull")]
     pub author: BelongsTo<Option<super::user::Entity>>,

@@ -25,6 +25,7 @@ pub mod group_member;
 pub mod identity;
 pub mod level;
 pub mod link_bar;
+pub mod named_version;
 pub mod redeemed_ticket;
 pub mod user;
 pub mod user_block;

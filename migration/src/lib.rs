@@ -24,6 +24,7 @@ mod m0018_documents_by_creation;
 mod m0019_metadata;
 mod m0020_document_keys;
 mod m0021_bins;
+mod m0022_named_versions;
 
 use sea_orm_migration::prelude::*;
 
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_metadata::Migration),
             Box::new(m0020_document_keys::Migration),
             Box::new(m0021_bins::Migration),
+            Box::new(m0022_named_versions::Migration),
         ]
     }
 }

@@ -27,6 +27,7 @@ const NAMES: &[&str] = &[
     "m0019_metadata",
     "m0020_document_keys",
     "m0021_bins",
+    "m0022_named_versions",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {

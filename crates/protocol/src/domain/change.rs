@@ -44,6 +44,15 @@ impl Version {
     }
 }
 
+/// Consecutive versions of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionRange {
+    /// The first one.
+    pub from: Version,
+    /// The last one, which is not below the first.
+    pub to: Version,
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
