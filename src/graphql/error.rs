@@ -303,6 +303,7 @@ fn report_store(error: &StoreError) -> ErrorReport {
         StoreError::EmailTaken
         | StoreError::KeyTaken
         | StoreError::GroupLimit(_)
+        | StoreError::TooManyNamed
         | StoreError::TooManyBlocked
         | StoreError::TooManyAddresses => ErrorCode::Conflict,
         StoreError::Blocked => ErrorCode::Forbidden,

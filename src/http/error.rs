@@ -206,6 +206,7 @@ impl HttpError {
                     | StoreError::Denied
                     | StoreError::OwnerKeepsAccess
                     | StoreError::Blocked
+                    | StoreError::TooManyNamed
                     | StoreError::TooManyBlocked
                     | StoreError::TooManyAddresses
                     | StoreError::Link(_)

@@ -19,8 +19,10 @@ use crate::{
     },
     editing::full_document::{FullDocument, load_full},
     store::{
-        EntitlementKind, HistoryEntry, KnownIdentity, ReceivedEntitlement, ReceivedGrant, Store,
+        EntitlementKind, FoundSnapshot, HistoryEntry, KnownIdentity, NamedVersion,
+        ReceivedEntitlement, ReceivedGrant, Snapshot, SnapshotState, Store,
     },
+    wire::yjs::for_clients,
 };
 
 /// How many documents, grants and history entries are read at a time.
@@ -144,7 +146,7 @@ async fn write_account(store: &Store, account: &Account, folder: &Path) -> anyho
     file.finish()
 }
 
-/// Writes the changes that a user has made in the documents of others.
+/// Writes the changes that a user has made in the documents of others, and the versions that they have named in any.
 async fn write_contributions(
     store: &Store,
     account: &Account,
@@ -157,6 +159,19 @@ async fn write_contributions(
         looked_at = Some(part.last);
         for document in part.documents {
             write_changes_of(store, account, document, &mut file).await?;
+        }
+    }
+    file.end_list()?;
+    file.begin_list("namedVersions")?;
+    let mut after = None;
+    loop {
+        let named = store.list_versions_named_by(account.id, after, PAGE.into()).await?;
+        let Some((last, _)) = named.last() else { break };
+        after = Some(*last);
+        for (document, version) in &named {
+            let mut entry = named_json(version);
+            entry["documentId"] = json!(document);
+            file.entry(&entry)?;
         }
     }
     file.end_list()?;
@@ -208,6 +223,13 @@ async fn write_document(store: &Store, document: &Document, folder: &Path) -> an
         file.entry(&collaborator_json(&collaborator))?;
     }
     file.end_list()?;
+    let named = store.list_named_versions([document.id]).await?.remove(&document.id);
+    let named = named.unwrap_or_default();
+    file.begin_list("namedVersions")?;
+    for version in &named {
+        file.entry(&named_json(version))?;
+    }
+    file.end_list()?;
     file.member("content", &json)?;
     file.finish()?;
     drop(json);
@@ -222,7 +244,27 @@ async fn write_document(store: &Store, document: &Document, folder: &Path) -> an
     let path = folder.join("state.yjs");
     fs::write(&path, &state).with_context(|| unwritable(&path))?;
     drop(state);
+    for NamedVersion { version, .. } in named {
+        write_named(store, document.id, version, &folder).await?;
+    }
     write_history(store, document.id, head.version, &folder).await
+}
+
+/// Writes the content of a named version, which the history may no longer have.
+async fn write_named(
+    store: &Store,
+    document: DocumentId,
+    version: Version,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let found = store.find_named_content(document, version, usize::MAX).await?;
+    let Some(FoundSnapshot::Whole(Snapshot { state: SnapshotState::Yjs(state), .. })) = found
+    else {
+        // It has lost its name meanwhile.
+        return Ok(());
+    };
+    let path = folder.join(format!("version-{version}.yjs"));
+    fs::write(&path, for_clients(&state)).with_context(|| unwritable(&path))
 }
 
 async fn write_history(
@@ -312,6 +354,11 @@ fn entry_json(entry: &HistoryEntry) -> Value {
         "startedAt": started_at,
         "endedAt": ended_at,
     })
+}
+
+fn named_json(named: &NamedVersion) -> Value {
+    let NamedVersion { version, name, named_by, named_at } = named;
+    json!({ "version": version, "name": name, "namedById": named_by, "namedAt": named_at })
 }
 
 fn change_json(change: &Change) -> serde_json::Result<Value> {

@@ -73,6 +73,7 @@ impl From<&IdentityError> for CloseReason {
                 | StoreError::Denied
                 | StoreError::OwnerKeepsAccess
                 | StoreError::Blocked
+                | StoreError::TooManyNamed
                 | StoreError::TooManyBlocked
                 | StoreError::TooManyAddresses
                 | StoreError::Link(_)

@@ -115,6 +115,11 @@ impl AccessState {
         Ok([wanted, latest].into_iter().flatten().min())
     }
 
+    /// Returns the owner of the document.
+    pub(super) fn owner(&self) -> Uuid {
+        self.owner_id
+    }
+
     /// Returns the level of the acting user.
     pub(super) fn actor_level(&self, actor: UserId) -> Option<AccessLevel> {
         effective_level(actor, self.owner_id, self.actor_level, self.actor_entitled)

@@ -66,7 +66,7 @@ impl DocumentLock {
         self.head.as_ref()
     }
 
-    /// Deletes the snapshots of versions after the head, and gives the lock up. The database has lost those versions.
+    /// Deletes the snapshots and names of versions after the head, and gives the lock up. The database has lost those versions.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].

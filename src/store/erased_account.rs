@@ -12,7 +12,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Store, StoreError, accounts::placeholder_address, groups::is_member, rows};
+use super::{
+    Store, StoreError, accounts::placeholder_address, groups::is_member,
+    named_versions::forget_namer, rows,
+};
 use crate::domain::{Party, UserId};
 
 /// The name of an account that was deleted. Others see it nowhere.
@@ -90,7 +93,7 @@ impl Store {
     }
 }
 
-/// Removes a user from blocks, and as the one who created links, and what was granted to their addresses.
+/// Removes a user from blocks, and as the one who created links and named versions, and what was granted to their addresses.
 async fn forget_relations(txn: &DatabaseTransaction, user: UserId) -> Result<(), StoreError> {
     let id = user.uuid();
     let blocks = Condition::any()
@@ -103,6 +106,7 @@ async fn forget_relations(txn: &DatabaseTransaction, user: UserId) -> Result<(),
         .filter(document_link::Column::CreatedBy.eq(id))
         .exec(txn)
         .await?;
+    forget_namer(txn, user).await?;
     let account = user::Entity::find_by_id(id).one(txn).await?;
     // Anybody can register with an address that was not confirmed.
     let confirmed = account.and_then(|row| row.confirmed_email);

@@ -4,11 +4,11 @@ use super::*;
 use crate::{
     domain::{
         AccessLevel::{Edit, View},
-        DisplayName, EditId, Fingerprint, OutsideSubject, SignIn, TokenIssuer, Version,
+        DisplayName, EditId, Fingerprint, OutsideSubject, SignIn, TokenIssuer, Version, VersionName,
         examples::sign_in,
     },
     store::{
-        AcceptedAddress, NewReceipt, OutsideProfile, Quotas,
+        AcceptedAddress, NewNamedVersion, NewReceipt, OutsideProfile, Quotas,
         test_store::{TestStore, address, batch, edited, new_account},
     },
 };
@@ -66,6 +66,15 @@ async fn a_deleted_account_leaves_no_documents_access_or_authorship() {
     };
     let receipts = Batch { receipts: vec![receipt], ..batch(others, 3, vec![]) };
     store.commit(receipts).await.unwrap();
+    let named = NewNamedVersion {
+        actor: ana,
+        document: others,
+        version: Version::FIRST,
+        at: None,
+        name: VersionName::new("Draft").unwrap(),
+        state: b"one".to_vec(),
+    };
+    store.name_version(named).await.unwrap();
 
     let erasure = store.begin_deletion(ana, None, ErasedBy::Themselves).await;
     store.finish_deletion(erasure).await;
@@ -84,6 +93,8 @@ async fn a_deleted_account_leaves_no_documents_access_or_authorship() {
     );
     assert!(store.list_collaborators([others]).await.unwrap().is_empty());
     assert_eq!(store.authors(others).await, [Some(bo), None, Some(bo)]);
+    let named = &store.list_named_versions([others]).await.unwrap()[&others];
+    assert_eq!((&*named[0].name, named[0].named_by), ("Draft", None));
     let name = EditId::new("name").unwrap();
     assert!(store.find_receipt(others, ana, &name).await.is_none());
     let listed = store.list_accounts(None, 10).await.unwrap();

@@ -52,6 +52,12 @@ pub enum StoreError {
     /// The user blocks too many others.
     #[error("You block {} users. Unblock one first.", super::blocks::MAX_BLOCKED)]
     TooManyBlocked,
+    /// Too many versions of the document have names.
+    #[error(
+        "{} versions of this document have names. Remove one of them with `unnameVersion` first.",
+        super::named_versions::MAX_NAMED
+    )]
+    TooManyNamed,
     /// Documents are not handed over, or an account is not deleted.
     #[error(transparent)]
     HandOver(#[from] HandOverRefused),

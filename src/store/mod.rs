@@ -54,6 +54,7 @@ mod links;
 mod log;
 mod log_reader;
 mod metadata;
+mod named_versions;
 mod options;
 mod ownership;
 mod page;
@@ -125,6 +126,7 @@ pub use link_visitors::{LinkVisitor, VisitorCursor, VisitorPage};
 pub use links::{Link, LinkKind, LinkRefused, LinkSecretHash, NewLink};
 pub use log::{Batch, CommitError, Committed, Head, NewChange, NewReceipt, Receipt};
 pub use log_reader::LogPage;
+pub use named_versions::{NamedVersion, NewNamedVersion};
 pub use options::{Retention, StoreOptions};
 pub use ownership::HandOverRefused;
 pub use page::{

@@ -5,7 +5,9 @@
 //!
 //! Invariant: whatever the list holds is a tombstone. Its log is not read, except for its last change, the deletion.
 
-use entity::{document, document_change, document_purge, document_receipt, document_snapshot};
+use entity::{
+    document, document_change, document_purge, document_receipt, document_snapshot, named_version,
+};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter,
@@ -23,7 +25,7 @@ const MAX_VERSIONS_AT_ONCE: i64 = 1_000;
 /// How many changes or receipts one transaction deletes.
 const MAX_ROWS: u64 = 1_000;
 
-/// How many snapshots one transaction deletes. They may be large.
+/// How many snapshots or named versions one transaction deletes. They may be large.
 const MAX_SNAPSHOTS: u64 = 4;
 
 impl Store {
@@ -47,6 +49,7 @@ impl Store {
             let Some(purge) = select.one(&txn).await? else { return Ok(false) };
             let document = purge.document_id;
             let has_deleted = delete_snapshots(&txn, document).await?
+                || delete_named(&txn, document).await?
                 || delete_changes(&txn, document).await?
                 || delete_receipts(&txn, document).await?;
             if !has_deleted {
@@ -78,6 +81,7 @@ pub(super) async fn purge_log(
         .exec(txn)
         .await?;
     delete_all::<document_snapshot::Entity>(txn, document_snapshot::Column::DocumentId, id).await?;
+    delete_all::<named_version::Entity>(txn, named_version::Column::DocumentId, id).await?;
     delete_all::<document_receipt::Entity>(txn, document_receipt::Column::DocumentId, id).await
 }
 
@@ -103,6 +107,23 @@ async fn delete_snapshots(txn: &DatabaseTransaction, document: Uuid) -> Result<b
     let deleted = document_snapshot::Entity::delete_many()
         .filter(document_snapshot::Column::DocumentId.eq(document))
         .filter(document_snapshot::Column::Version.is_in(versions))
+        .exec(txn)
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+async fn delete_named(txn: &DatabaseTransaction, document: Uuid) -> Result<bool, StoreError> {
+    let versions: Vec<i64> = named_version::Entity::find()
+        .select_only()
+        .column(named_version::Column::Version)
+        .filter(named_version::Column::DocumentId.eq(document))
+        .limit(MAX_SNAPSHOTS)
+        .into_tuple()
+        .all(txn)
+        .await?;
+    let deleted = named_version::Entity::delete_many()
+        .filter(named_version::Column::DocumentId.eq(document))
+        .filter(named_version::Column::Version.is_in(versions))
         .exec(txn)
         .await?;
     Ok(deleted.rows_affected > 0)

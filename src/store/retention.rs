@@ -2,6 +2,8 @@
 //!
 //! A transaction deletes a slice: rows of large logs may take megabytes, and others write meanwhile.
 //!
+//! Named versions have their content in rows of their own, which are not deleted here.
+//!
 //! Invariant: a log is only shortened up to a snapshot. The text at every version that remains in the log can be
 //! computed from that snapshot and the changes after it. Between two slices of one log, this does not hold for the changes up to
 //! the next snapshot if there are too many of them for one slice.

@@ -3,7 +3,7 @@
 //! Opening a document reads its newest snapshot and the changes after it instead of the whole log.
 
 use chrono::{DateTime, Utc};
-use entity::{document, document_snapshot};
+use entity::{document, document_snapshot, named_version};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -16,6 +16,7 @@ use super::{
     document_lock::lock_documents,
     log::select_head,
     log_reader::find_change_time_in,
+    named_versions::delete_named_where,
     stored_bytes::{CountedBytes, count_bytes, delete_counted, row_bytes, signed},
 };
 use crate::domain::{DocumentId, Party, Version};
@@ -145,7 +146,7 @@ impl Store {
             .expr(if_small(state(), max_bytes))
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
             .filter(document_snapshot::Column::Version.lte(version.number()))
-            .filter(is_kept(document))
+            .filter(is_kept(document_snapshot::Column::DocumentId, document))
             .order_by_desc(document_snapshot::Column::Version)
             .into_tuple()
             .one(&self.readers)
@@ -236,32 +237,33 @@ impl Store {
 }
 
 /// A column that is null where it has more than `max_bytes` bytes, so that those are not read.
-fn if_small(column: Expr, max_bytes: usize) -> Expr {
+pub(super) fn if_small(column: Expr, max_bytes: usize) -> Expr {
     let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
     Expr::case(size_of_column(column.clone()).lte(max_bytes), column).into()
 }
 
-fn size_of_column(column: Expr) -> Expr {
+pub(super) fn size_of_column(column: Expr) -> Expr {
     // In PostgreSQL, `octet_length` is a 32-bit integer.
     Expr::from(Func::cust("octet_length").arg(column)).cast_as("bigint")
 }
 
-fn whole(version: i64, state: SnapshotState) -> Snapshot {
+pub(super) fn whole(version: i64, state: SnapshotState) -> Snapshot {
     Snapshot { version: Version::new(version), state }
 }
 
-/// Selects only snapshots of a document that was not deleted: those of a deleted one may still be there.
-fn is_kept(document: DocumentId) -> Expr {
+/// Selects only rows of a document that was not deleted, by the column of their document: those of a deleted one may still be
+/// there.
+pub(super) fn is_kept(column: impl ColumnTrait, document: DocumentId) -> Expr {
     let mut kept = document::Entity::find()
         .select_only()
         .column(document::Column::Id)
         .filter(document::Column::Id.eq(document.uuid()))
         .filter(document::Column::DeletedAt.is_null());
-    document_snapshot::Column::DocumentId.in_subquery(QueryTrait::query(&mut kept).take())
+    column.in_subquery(QueryTrait::query(&mut kept).take())
 }
 
 /// Whether a document that was not deleted has a version, and stored it at `at`, if that is known.
-async fn has_version(
+pub(super) async fn has_version(
     txn: &DatabaseTransaction,
     document: DocumentId,
     version: Version,
@@ -277,7 +279,7 @@ async fn has_version(
     Ok(find_change_time_in(txn, document, version).await?.is_none_or(|stored| stored == at))
 }
 
-/// Deletes the snapshots of versions after `head`, which the database has lost.
+/// Deletes the snapshots and the names of versions after `head`, which the database has lost.
 pub(super) async fn delete_lost_snapshots(
     txn: &DatabaseTransaction,
     document: DocumentId,
@@ -285,7 +287,9 @@ pub(super) async fn delete_lost_snapshots(
 ) -> Result<Vec<CountedBytes>, StoreError> {
     let is_lost = document_snapshot::Column::Version.gt(head.number());
     let freed = delete_where(txn, document, is_lost).await?;
-    count_bytes(txn, [(document, freed)]).await
+    let is_lost = named_version::Column::Version.gt(head.number());
+    let names = delete_named_where(txn, document, is_lost).await?;
+    count_bytes(txn, [(document, freed + names)]).await
 }
 
 /// Deletes the snapshots of a document that meet a condition. Returns the negative of what they took.

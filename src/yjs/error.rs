@@ -131,6 +131,7 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         | StoreError::NoSuchUser
         | StoreError::OwnerKeepsAccess
         | StoreError::Blocked
+        | StoreError::TooManyNamed
         | StoreError::TooManyBlocked
         | StoreError::TooManyAddresses
         | StoreError::Link(_)
