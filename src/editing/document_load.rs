@@ -64,6 +64,15 @@ pub(super) struct Target {
     pub(super) party: Party,
 }
 
+/// What a document is loaded from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ContentSource {
+    /// The newest snapshot, and the changes after it.
+    Log,
+    /// The content that was kept when the version got a name.
+    NamedVersion,
+}
+
 /// How much work it is to load a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LoadClass {
@@ -105,6 +114,7 @@ struct SnapshotSize {
 pub(super) struct DocumentLoad<'a> {
     loader: &'a DocumentLoader,
     pub(super) target: Target,
+    source: ContentSource,
     /// The cost of what is being worked on, as far as is known.
     cost: usize,
     /// Whether its work has taken too long for a document of medium size.
@@ -135,6 +145,7 @@ impl<'a> DocumentLoad<'a> {
         Ok(Self {
             loader,
             target,
+            source: ContentSource::Log,
             cost: 0,
             is_slow: false,
             must_begin_again: false,
@@ -151,6 +162,17 @@ impl<'a> DocumentLoad<'a> {
     /// Returns how much work it is, as far as is known.
     pub(super) fn class(&self) -> LoadClass {
         self.place.as_ref().map_or(LoadClass::Small, |place| place.class)
+    }
+
+    /// Returns what the document is loaded from.
+    pub(super) fn source(&self) -> ContentSource {
+        self.source
+    }
+
+    /// Begins again with the content of a named version.
+    pub(super) fn continue_with_named(&mut self) {
+        self.source = ContentSource::NamedVersion;
+        self.restart();
     }
 
     /// Removes the memory that is counted for a document that is not small.

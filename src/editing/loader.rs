@@ -1,4 +1,5 @@
-//! Loads texts and replicas from the store: a snapshot and the changes after it.
+//! Loads texts and replicas from the store: a snapshot and the changes after it. Of a named version whose changes are no longer kept,
+//! the content that was kept with its name.
 //!
 //! A few large documents are loaded at a time, since loading takes several times the size of a document. Those who wait for
 //! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads. It has a budget
@@ -13,13 +14,13 @@ use tokio::time::timeout;
 use super::{
     CorruptDocument, Replica,
     closed_off::{ClosedOff, TooHeavy},
-    document_load::{DocumentLoad, LoadBounds, LoadClass, Target},
+    document_load::{ContentSource, DocumentLoad, LoadBounds, LoadClass, Target},
     earlier_content::EarlierContent,
     log_tail::LogTail,
 };
 use crate::{
     domain::{Budget, Change, ChangeKind, Content, Delta, DocumentId, Party, Version},
-    fair_queue::{FairQueue, QueueBounds},
+    fair_queue::{FairPermit, FairQueue, QueueBounds},
     memory::{DocumentMemory, LoadMemory},
     metrics::Metrics,
     store::{
@@ -37,7 +38,7 @@ pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
 const MAX_WAITING: usize = 1_024;
 const MAX_WAITING_OF_PARTY: usize = 256;
 
-/// How long a restoration waits for its turn to load the earlier version.
+/// How long a restoration, or one who takes changes back, waits for its turn to load an earlier version.
 const EARLIER_TURN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Of how many places one party may hold one.
@@ -170,7 +171,13 @@ impl DocumentLoader {
         let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
         let mut has_hole = false;
         let content = loop {
-            match self.read_content(&mut loading).await {
+            let read = self.read_content(&mut loading).await;
+            let is_missing = matches!(read, Err(LoadError::NotKept));
+            if is_missing && self.has_named(loading.target, loading.source()).await? {
+                loading.continue_with_named();
+                continue;
+            }
+            match read {
                 // Changes that were forgotten between two queries leave a hole after the snapshot.
                 Err(LoadError::NotKept) if !has_hole && self.exists(document, version).await? => {
                     has_hole = true;
@@ -217,7 +224,13 @@ impl DocumentLoader {
     ) -> Result<LoadedReplica, LoadError> {
         let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
         let loaded = loop {
-            match self.read_replica(&mut loading).await {
+            let read = self.read_replica(&mut loading).await;
+            let is_missing = matches!(read, Err(LoadError::NotKept));
+            if is_missing && self.has_named(loading.target, loading.source()).await? {
+                loading.continue_with_named();
+                continue;
+            }
+            match read {
                 Err(_) if loading.begins_again() => {}
                 loaded => break loaded,
             }
@@ -240,10 +253,21 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<EarlierContent, LoadError> {
-        let turn = timeout(EARLIER_TURN_WITHIN, self.earlier.acquire(party)).await;
-        let place = turn.map_err(|_elapsed| LoadError::Busy)?.map_err(|_full| LoadError::Busy)?;
+        let place = self.turn_to_earlier(party).await?;
         let loaded = self.replica(document, version, party).await?;
         Ok(EarlierContent::new(loaded, place))
+    }
+
+    /// Waits for the turn of a party to hold the memory of an earlier version while it waits for that of another.
+    ///
+    /// # Errors
+    /// [`LoadError::Busy`] after 30 s, or if too many wait.
+    pub(super) async fn turn_to_earlier(
+        &self,
+        party: Party,
+    ) -> Result<FairPermit<Party>, LoadError> {
+        let turn = timeout(EARLIER_TURN_WITHIN, self.earlier.acquire(party)).await;
+        turn.map_err(|_elapsed| LoadError::Busy)?.map_err(|_full| LoadError::Busy)
     }
 
     async fn read_replica(
@@ -331,11 +355,9 @@ impl DocumentLoader {
         &self,
         loading: &mut DocumentLoad<'_>,
     ) -> Result<(Snapshot, usize), LoadError> {
-        let Target { document, version, party } = loading.target;
+        let (target, source) = (loading.target, loading.source());
         if loading.class() == LoadClass::Small {
-            let finding = self.store.find_small_snapshot(document, version, MAX_INLINE_BYTES);
-            let found = self.store.read_for(party, finding).await??;
-            match found.ok_or(LoadError::NotKept)? {
+            match self.find_content(target, source, MAX_INLINE_BYTES).await? {
                 FoundSnapshot::Whole(snapshot) => {
                     if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
                         return Ok(admitted);
@@ -345,13 +367,44 @@ impl DocumentLoader {
             }
         }
         loop {
-            let finding = self.store.find_snapshot(document, version);
-            let found = self.store.read_for(party, finding).await??;
-            let snapshot = found.ok_or(LoadError::NotKept)?;
+            let found = self.find_content(target, source, usize::MAX).await?;
+            let FoundSnapshot::Whole(snapshot) = found else { return Err(LoadError::NotKept) };
             if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
                 return Ok(admitted);
             }
         }
+    }
+
+    /// Finds what a document is loaded from, and reads it if it has at most `max_bytes` bytes.
+    async fn find_content(
+        &self,
+        Target { document, version, party }: Target,
+        source: ContentSource,
+        max_bytes: usize,
+    ) -> Result<FoundSnapshot, LoadError> {
+        let finding = async {
+            match source {
+                ContentSource::Log => {
+                    self.store.find_small_snapshot(document, version, max_bytes).await
+                }
+                ContentSource::NamedVersion => {
+                    self.store.find_named_content(document, version, max_bytes).await
+                }
+            }
+        };
+        self.store.read_for(party, finding).await??.ok_or(LoadError::NotKept)
+    }
+
+    /// Whether the version to load has a name, and was not read by it already.
+    async fn has_named(
+        &self,
+        Target { document, version, party }: Target,
+        source: ContentSource,
+    ) -> Result<bool, LoadError> {
+        if source == ContentSource::NamedVersion {
+            return Ok(false);
+        }
+        Ok(self.store.read_for(party, self.store.is_named(document, version)).await??)
     }
 
     async fn exists(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {

@@ -29,6 +29,7 @@ mod rooms;
 mod stale_documents;
 mod subscription;
 mod sync_pace;
+mod versions;
 
 pub use awareness::{clocks::AWARENESS_TICK, editor_awareness::EditorAwareness};
 pub use creation::{DocumentDraft, DraftContent};
