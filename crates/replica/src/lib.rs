@@ -1,7 +1,8 @@
 //! The server's Yjs replica of an open document.
 //!
 //! A [`Replica`] holds the Yjs document and its plain text. Edits of GraphQL clients arrive as deltas
-//! ([`Replica::apply`]), those of Yjs editors as updates, which are checked and merged ([`Replica::merge`]). Cursors are
+//! ([`Replica::apply`]), those of Yjs editors as updates, which are checked and merged ([`Replica::merge`]). Earlier versions come
+//! back by [`Replica::restore`], and changes are taken back by [`Reversal`]. Cursors are
 //! converted between line and column and relative positions ([`Selection`]).
 //!
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
@@ -21,6 +22,7 @@ mod parts;
 mod positions;
 mod replica;
 mod restoration;
+mod reversal;
 mod splits;
 mod structs;
 mod subdocuments;
@@ -32,4 +34,5 @@ pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
 pub use replica::{ApplyBounds, ApplyError, CorruptDocument, Replica, StateError};
 pub use restoration::{RestoreError, Restored};
+pub use reversal::{Reversal, ReversalError};
 pub use structs::LOADED_SHARE;

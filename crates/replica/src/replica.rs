@@ -165,6 +165,16 @@ impl Replica {
         Self::empty(fresh_client_id()).followed_by([state], budget)
     }
 
+    /// Returns the same document, to be changed by another client. Spends as many steps as [`load`](Self::load).
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub(crate) fn written_by(self, client: u64, budget: &Budget) -> Result<Self, StateError> {
+        let state = self.state();
+        drop(self);
+        Self::empty(ClientID::new(client)).followed_by([&*state], budget)
+    }
+
     /// Returns the document after these stored updates, in this order. Spends as many steps as [`load`](Self::load).
     ///
     /// # Errors

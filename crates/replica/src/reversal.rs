@@ -1,0 +1,175 @@
+//! Taking changes of a document back, as a new change that is merged with everything written since.
+//!
+//! [`Reversal::between`] gives the version after the changes the content of the one before them: it deletes exactly the items that
+//! the changes inserted, and then writes what still differs, as a restoration does. [`Replica::reverse`] merges both into the
+//! present document, like a change that was made at that time. So what was inserted is deleted if it is still there, what was
+//! deleted is inserted again at its place, and what others have written since stays.
+//!
+//! Invariant: a reversal is merged as a whole or not at all.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use protocol::{
+    domain::{Budget, Exhausted},
+    wire::yjs::{MAX_CLIENT, for_clients},
+};
+use thiserror::Error;
+use yrs::{ClientID, ID, IdSet, updates::encoder::Encode as _};
+
+use super::{
+    merge::{MergeBounds, MergeError, Merged},
+    replica::{Replica, StateError},
+    restoration::{RestoreError, Restored},
+};
+
+/// Reversals are written by clients with smaller ids than nearly all editors have. Of two values that do not know each other, the
+/// one of the client with the larger id counts, so a value that was set since is not replaced.
+const CLIENTS: u64 = 1 << 20;
+
+/// The reason why changes were not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ReversalError {
+    /// The document has begun another history since, so what was inserted cannot be found in it.
+    #[error("the changes belong to another history of the document")]
+    OtherHistory,
+    /// The opposite of the changes cannot be written, or breaks a limit of the document.
+    #[error(transparent)]
+    Refused(#[from] RestoreError),
+}
+
+/// The opposite of changes of a document.
+#[derive(Clone)]
+pub struct Reversal {
+    /// Yjs v1 updates, made for the version after the changes.
+    updates: Vec<Bytes>,
+    /// The client that has written them.
+    client: u64,
+    /// The clock of each client in that version.
+    basis: HashMap<u64, u32>,
+}
+
+impl Reversal {
+    /// Returns the opposite of what has changed between two versions of a document. `None` if they have the same content. An empty
+    /// document stands for the version before the first one.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn between(
+        before: &Replica,
+        after: Replica,
+        bounds: &MergeBounds,
+    ) -> Result<Option<Self>, RestoreError> {
+        let basis = after.clocks();
+        let client = fresh_client(&basis);
+        let deletion = deletion_of_inserted(&before.clocks(), &basis);
+        let after = written_by(after, client, &bounds.budget)?;
+        let (after, deleted) = after.merge(std::slice::from_ref(&deletion), bounds);
+        let has_deleted = match deleted.map_err(refused)? {
+            Some(Merged { leaves_out: true, .. }) => return Err(too_much()),
+            Some(_) => true,
+            None => false,
+        };
+        let Some(after) = after else { return Err(too_much()) };
+        let (_after, restored) = after.restore(before, bounds);
+        let mut updates = if has_deleted { vec![deletion] } else { vec![] };
+        // It is merged like the update of a client, which has subdocuments as they are.
+        let unwrapped = |update: Bytes| Bytes::from(for_clients(&update).into_owned());
+        updates.extend(restored?.map(|Restored { update, .. }| unwrapped(update)));
+        Ok((!updates.is_empty()).then_some(Self { updates, client, basis }))
+    }
+
+    /// Returns its size, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.updates.iter().map(Bytes::len).sum()
+    }
+}
+
+impl std::fmt::Debug for Reversal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Never the content.
+        f.debug_struct("Reversal").field("weight", &self.weight()).finish_non_exhaustive()
+    }
+}
+
+impl Replica {
+    /// Merges a reversal. Returns `None` if nothing is left of what it takes back.
+    ///
+    /// # Errors
+    /// [`ReversalError`]. The replica is returned, unchanged, only if the error was found before anything was applied.
+    pub fn reverse(
+        self,
+        reversal: &Reversal,
+        bounds: &MergeBounds,
+    ) -> (Option<Self>, Result<Option<Restored>, ReversalError>) {
+        let known = self.clocks();
+        let has = |client: &u64, clock: u32| known.get(client).is_some_and(|own| *own >= clock);
+        if !reversal.basis.iter().all(|(client, clock)| has(client, *clock)) {
+            return (Some(self), Err(ReversalError::OtherHistory));
+        }
+        if known.contains_key(&reversal.client) {
+            // Its items would be taken for those that are there. The next attempt has another client.
+            return (Some(self), Err(RestoreError::Exhausted(Exhausted::Stopped).into()));
+        }
+        let (replica, merged) = self.merge(&reversal.updates, bounds);
+        match merged {
+            // A part of it has been merged.
+            Ok(Some(Merged { leaves_out: true, .. })) => (None, Err(too_much().into())),
+            Ok(Some(Merged { delta, update, .. })) => {
+                (replica, Ok(Some(Restored { delta, update })))
+            }
+            Ok(None) => (replica, Ok(None)),
+            Err(error) => (replica, Err(refused(error).into())),
+        }
+    }
+}
+
+/// Returns an update that deletes everything that `after` has and `before` does not.
+fn deletion_of_inserted(before: &HashMap<u64, u32>, after: &HashMap<u64, u32>) -> Bytes {
+    let mut inserted = IdSet::new();
+    // The history mark stays, and the text that was inserted with it is compared.
+    for (client, end) in after.iter().filter(|(client, _end)| **client <= MAX_CLIENT) {
+        let start = before.get(client).copied().unwrap_or_default();
+        if start < *end {
+            inserted.insert(ID::new(ClientID::new(*client), start), end - start);
+        }
+    }
+    // An update begins with its number of clients with insertions.
+    let mut update = vec![0_u8];
+    update.extend(inserted.encode_v1());
+    update.into()
+}
+
+/// Returns a client for a reversal that the document does not have.
+fn fresh_client(known: &HashMap<u64, u32>) -> u64 {
+    let random = || getrandom::u64().unwrap_or_else(|_none| ClientID::random().get()) % CLIENTS;
+    let candidates = std::iter::repeat_with(random);
+    // Far fewer clients than there are ids fit into a document.
+    candidates.take(64).find(|client| !known.contains_key(client)).unwrap_or(CLIENTS)
+}
+
+fn written_by(replica: Replica, client: u64, budget: &Budget) -> Result<Replica, RestoreError> {
+    replica.written_by(client, budget).map_err(|error| match error {
+        StateError::Corrupt(error) => MergeError::Malformed(error.to_string()).into(),
+        StateError::Exhausted(exhausted) => exhausted.into(),
+    })
+}
+
+fn too_much() -> RestoreError {
+    Exhausted::Steps.into()
+}
+
+fn refused(error: MergeError) -> RestoreError {
+    match error {
+        // All that it depends on is there, so the budget ended. The limits are those of what one client sends at once.
+        MergeError::MissingDependencies
+        | MergeError::TooManyStructs { .. }
+        | MergeError::TooManyDeletions { .. } => too_much(),
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "reversal_tests.rs"]
+mod tests;

@@ -1,0 +1,256 @@
+use std::time::Duration;
+
+use yrs::{
+    Any, Array as _, Doc, GetString as _, Map as _, MapPrelim, OffsetKind, Options, Text as _,
+    Transact as _, TransactionMut, Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
+    XmlOut, XmlTextPrelim, types::Attrs, updates::decoder::Decode as _,
+};
+
+use super::*;
+
+/// A client that is larger than those of reversals, as nearly all are.
+const ANA: u64 = 3_000_000_000;
+const BO: u64 = 4_000_000_000;
+
+fn bounds() -> MergeBounds {
+    MergeBounds {
+        text: 100_000,
+        state: 10_000_000,
+        structs: 1_000_000,
+        document_structs: 1_000_000,
+        clients: 1_000,
+        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
+        budget: Budget::unlimited(),
+    }
+}
+
+/// Returns an editor that has a document open.
+fn editor(replica: &Replica, client: u64) -> Doc {
+    let mut options = Options::with_client_id(ClientID::new(client));
+    options.offset_kind = OffsetKind::Utf16;
+    let doc = Doc::with_options(options);
+    doc.transact_mut().apply_update(Update::decode_v1(&replica.state()).unwrap()).unwrap();
+    doc
+}
+
+/// Returns the document after what an editor does.
+fn edited(replica: &Replica, client: u64, work: impl FnOnce(&mut TransactionMut<'_>)) -> Replica {
+    let doc = editor(replica, client);
+    let mut txn = doc.transact_mut();
+    work(&mut txn);
+    txn.commit();
+    let update: Bytes = txn.encode_update_v1().into();
+    let (replica, merged) = copy(replica).merge(&[update], &bounds());
+    merged.unwrap();
+    replica.unwrap()
+}
+
+fn copy(replica: &Replica) -> Replica {
+    Replica::load(&replica.state(), &Budget::unlimited()).unwrap()
+}
+
+fn reversal(before: &Replica, after: &Replica) -> Reversal {
+    Reversal::between(before, copy(after), &bounds()).unwrap().unwrap()
+}
+
+/// Takes back what has changed between two versions, and shows that the change reaches all who have the document.
+fn taken_back(before: &Replica, after: &Replica, present: &Replica) -> Replica {
+    let (replica, reversed) = copy(present).reverse(&reversal(before, after), &bounds());
+    let Restored { delta, update } = reversed.unwrap().unwrap();
+    let replica = replica.unwrap();
+    assert_eq!(present.content().apply(&delta).unwrap(), *replica.content());
+    let (peer, merged) = copy(present).merge(&[update], &bounds());
+    assert_eq!(merged.unwrap().unwrap().delta, delta);
+    assert_eq!(peer.unwrap().content_json(), replica.content_json());
+    replica
+}
+
+fn bold() -> Attrs {
+    Attrs::from([("bold".into(), true.into())])
+}
+
+fn write(txn: &mut TransactionMut<'_>, at: u32, text: &str) {
+    txn.get_or_insert_text("content").insert(txn, at, text);
+}
+
+fn add_paragraph(txn: &mut TransactionMut<'_>, at: u32, text: &str) {
+    let body = txn.get_or_insert_xml_fragment("default");
+    let paragraph = body.insert(txn, at, XmlElementPrelim::empty("paragraph"));
+    paragraph.insert(txn, 0, XmlTextPrelim::new(text));
+}
+
+fn xml(replica: &Replica) -> String {
+    let doc = editor(replica, 1);
+    let mut txn = doc.transact_mut();
+    let body = txn.get_or_insert_xml_fragment("default");
+    body.get_string(&txn)
+}
+
+#[test]
+fn without_other_changes_the_document_is_as_before() {
+    let before = edited(&Replica::of("Hello world"), ANA, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.format(txn, 0, 5, bold());
+        let image = Any::from_json(r#"{ "image": "cat.png" }"#).unwrap();
+        text.insert_embed(txn, 5, image);
+        add_paragraph(txn, 0, "First");
+        txn.get_or_insert_map("cells").insert(txn, "a1", 12.5);
+        txn.get_or_insert_array("list").insert_range(txn, 0, [1, 2, 3]);
+    });
+    let after = edited(&before, BO, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.remove_range(txn, 3, 4);
+        text.format(txn, 0, 3, Attrs::from([("bold".into(), Any::Null)]));
+        text.insert(txn, 3, "new ");
+        let body = txn.get_or_insert_xml_fragment("default");
+        body.remove_range(txn, 0, 1);
+        add_paragraph(txn, 0, "Other");
+        let cells = txn.get_or_insert_map("cells");
+        cells.insert(txn, "a1", "gone");
+        cells.insert(txn, "new", 1);
+        let list = txn.get_or_insert_array("list");
+        list.remove_range(txn, 1, 1);
+        list.insert(txn, 0, MapPrelim::from([("n", 0)]));
+        txn.get_or_insert_text("later").insert(txn, 0, "A root that did not exist");
+    });
+
+    let back = taken_back(&before, &after, &after);
+
+    assert_eq!(back.content_json(), before.content_json());
+    // The reversal can be taken back as well.
+    let again = taken_back(&after, &back, &back);
+    assert_eq!(again.content_json(), after.content_json());
+}
+
+#[test]
+fn a_deleted_subdocument_is_inserted_again() {
+    let before = edited(&Replica::of("Book"), ANA, |txn| {
+        txn.get_or_insert_map("chapters").insert(txn, "first", Doc::new());
+    });
+    let after = edited(&before, BO, |txn| {
+        txn.get_or_insert_map("chapters").remove(txn, "first");
+    });
+    let (back, reversed) = copy(&after).reverse(&reversal(&before, &after), &bounds());
+    assert!(reversed.unwrap().is_some());
+    assert_eq!(back.unwrap().content_json(), before.content_json());
+}
+
+#[test]
+fn what_others_have_written_since_stays() {
+    let before = Replica::of("Hello world");
+    let after = edited(&before, ANA, |txn| {
+        write(txn, 5, " big");
+        txn.get_or_insert_text("content").remove_range(txn, 10, 5);
+    });
+    assert_eq!(after.content().to_string(), "Hello big ");
+    let present = edited(&after, BO, |txn| {
+        write(txn, 10, "!");
+        // In the middle of what is taken back, and before it.
+        write(txn, 7, "(?)");
+        write(txn, 0, "Oh, ");
+    });
+    assert_eq!(present.content().to_string(), "Oh, Hello b(?)ig !");
+
+    let back = taken_back(&before, &after, &present);
+
+    assert_eq!(back.content().to_string(), "Oh, Hello(?) world!");
+}
+
+#[test]
+fn what_another_user_writes_meanwhile_is_merged() {
+    let before = edited(&Replica::of(""), ANA, |txn| {
+        ["One", "Two"].into_iter().rev().for_each(|text| add_paragraph(txn, 0, text));
+    });
+    let after = edited(&before, ANA + 1, |txn| {
+        txn.get_or_insert_xml_fragment("default").remove_range(txn, 1, 1);
+        add_paragraph(txn, 0, "Zero");
+    });
+    let doc = editor(&after, BO);
+    let mut txn = doc.transact_mut();
+    let body = txn.get_or_insert_xml_fragment("default");
+    let Some(XmlOut::Element(one)) = body.get(&txn, 1) else { panic!("there is no paragraph") };
+    let Some(XmlOut::Text(text)) = one.get(&txn, 0) else { panic!("there is no text") };
+    text.insert(&mut txn, 3, " and a half");
+    txn.commit();
+    let theirs: Bytes = txn.encode_update_v1().into();
+    drop(txn);
+
+    let back = taken_back(&before, &after, &after);
+    let (merged, _) = back.merge(&[theirs], &bounds());
+
+    let expected = "<paragraph>One and a half</paragraph><paragraph>Two</paragraph>";
+    assert_eq!(xml(&merged.unwrap()), expected);
+}
+
+#[test]
+fn exactly_what_was_inserted_is_deleted() {
+    let before = Replica::of("very good");
+    let after = edited(&before, ANA, |txn| write(txn, 0, "very "));
+    // The comparison of the texts could take either word for the new one.
+    let present = edited(&after, BO, |txn| {
+        txn.get_or_insert_text("content").format(txn, 5, 5, bold());
+    });
+
+    let back = taken_back(&before, &after, &present);
+
+    let expected = edited(&before, BO, |txn| {
+        txn.get_or_insert_text("content").format(txn, 0, 5, bold());
+    });
+    assert_eq!(back.content_json(), expected.content_json());
+}
+
+#[test]
+fn a_value_that_was_set_since_stays() {
+    let set = |replica: &Replica, client, value: &'static str| {
+        edited(replica, client, |txn| {
+            txn.get_or_insert_map("cells").insert(txn, "a1", value);
+        })
+    };
+    let before = set(&Replica::of(""), ANA, "first");
+    let after = set(&before, ANA + 1, "second");
+    let present = set(&after, BO, "third");
+    let (back, reversed) = copy(&present).reverse(&reversal(&before, &after), &bounds());
+    reversed.unwrap();
+    assert_eq!(back.unwrap().content_json(), present.content_json());
+}
+
+#[test]
+fn a_reversal_of_what_is_gone_changes_nothing() {
+    let before = Replica::of("Hello");
+    let after = edited(&before, ANA, |txn| write(txn, 5, " world"));
+    let gone = taken_back(&before, &after, &after);
+    let (again, reversed) = gone.reverse(&reversal(&before, &after), &bounds());
+    assert!(reversed.unwrap().is_none());
+    assert_eq!(again.unwrap().content().to_string(), "Hello");
+    assert!(Reversal::between(&before, copy(&before), &bounds()).unwrap().is_none());
+}
+
+#[test]
+fn the_first_version_is_taken_back_against_an_empty_document() {
+    let first = Replica::of("Hello");
+    let present = edited(&first, BO, |txn| write(txn, 5, " world"));
+    let back = taken_back(&Replica::of(""), &first, &present);
+    assert_eq!(back.content().to_string(), " world");
+    // It is still the same document.
+    let (_, reversed) = back.reverse(&reversal(&first, &present), &bounds());
+    assert!(reversed.is_ok());
+}
+
+#[test]
+fn another_history_refuses_a_reversal() {
+    let before = Replica::of("Hello");
+    let after = edited(&before, ANA, |txn| write(txn, 5, " world"));
+    let (replica, refused) =
+        Replica::of("Hello world").reverse(&reversal(&before, &after), &bounds());
+    assert_eq!(refused.err(), Some(ReversalError::OtherHistory));
+    assert_eq!(replica.unwrap().content().to_string(), "Hello world");
+}
+
+#[test]
+fn a_reversal_that_exceeds_the_budget_is_refused() {
+    let before = Replica::of("Hello");
+    let after = edited(&before, ANA, |txn| write(txn, 5, " world"));
+    let exhausted = MergeBounds { budget: Budget::new(0), ..bounds() };
+    let refused = Reversal::between(&before, copy(&after), &exhausted);
+    assert_eq!(refused.err(), Some(RestoreError::Exhausted(Exhausted::Steps)));
+}
