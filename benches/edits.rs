@@ -148,6 +148,7 @@ impl Fixture {
             metadata: None,
             delta: Some(Arc::clone(delta)),
             update: Some(update.clone()),
+            takes_back: None,
             size,
         }
     }

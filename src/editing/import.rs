@@ -233,6 +233,7 @@ pub async fn merge_import(
                 metadata: None,
                 delta: Some(Arc::new(delta)),
                 update: Some(update),
+                takes_back: None,
                 size,
             }],
             receipts: Vec::new(),

@@ -32,6 +32,7 @@ mod rebase;
 pub(crate) mod recent;
 pub(crate) mod relayed_updates;
 mod request;
+pub(crate) mod reversal;
 pub(crate) mod snapshot_writer;
 mod stage;
 mod stoppable;
@@ -52,6 +53,7 @@ pub use import::{
 pub use loader::LoadError;
 pub use replica::{
     ApplyBounds, ApplyError, BodyKind, BodyMismatch, CorruptDocument, DocumentBody, MergeBounds,
-    MergeError, Merged, Replica, RestoreError, Restored, Selection, StateError, Uncopied,
+    MergeError, Merged, Replica, RestoreError, Restored, Reversal, ReversalError, Selection,
+    StateError, Uncopied,
 };
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};

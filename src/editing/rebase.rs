@@ -1,8 +1,8 @@
 //! Applies an edit to the replica.
 //!
 //! A delta is rebased onto everything stored since its base and onto the edits staged before it. A Yjs update needs no
-//! rebasing; it is merged. The content of an earlier version needs none either; what differs is written. All of this runs on a
-//! worker thread when the document is large, and spends a budget of steps.
+//! rebasing; it is merged, and so is the opposite of earlier changes. The content of an earlier version needs none either; what
+//! differs is written. All of this runs on a worker thread when the document is large, and spends a budget of steps.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     ApplyBounds, BodyChange, EditError, EditKind, EditRequest, MergeBounds, Merged, Omitted,
-    Replica, Restored,
+    Replica, Restored, Reversal,
     earlier_content::EarlierContent,
     loader::{MAX_INLINE_BYTES, MAX_PAGE_BYTES},
     stage::StagedBatch,
@@ -74,6 +74,9 @@ pub(super) async fn apply(
         }
         EditKind::ReplaceBody { change, .. } => {
             replace_body(document, request.author, Arc::clone(change), present).await
+        }
+        EditKind::TakeBack { reversal, .. } => {
+            reverse(document, request.author, Arc::clone(reversal), present).await
         }
         EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
             let (base, concurrent) = since_base(document, request, head, batch, &present).await?;
@@ -178,8 +181,43 @@ async fn replace_body(
     Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, omitted }))
 }
 
+/// Merges the opposite of earlier changes.
+async fn reverse(
+    document: &mut TurnDocument,
+    author: UserId,
+    reversal: Arc<Reversal>,
+    before: Content,
+) -> Result<Option<AppliedEdit>, EditError> {
+    let Some(replica) = document.take_replica() else { return Ok(None) };
+    let weight = merge_weight(&replica, reversal.weight());
+    let context = document.context();
+    let bounds = merge_limits(context);
+    let within = context.apply_within;
+    let work = move |budget: &Budget| {
+        let (replica, reversed) = replica.reverse(&reversal, &bounds(budget));
+        let after = replica.as_ref().map(|replica| replica.content().clone());
+        (replica, reversed, after.unwrap_or_default())
+    };
+    let (replica, reversed, after) = context.permits.run(author, weight, within, work).await?;
+    document.put_replica(replica);
+    let Some(Restored { delta, update }) = reversed? else { return Ok(None) };
+    let omitted = Omitted::default();
+    Ok(Some(AppliedEdit { delta: delta.into(), update, before, after, omitted }))
+}
+
+/// Returns the weight of merging updates of `bytes` bytes.
+fn merge_weight(replica: &Replica, bytes: usize) -> usize {
+    let structs = bytes / MIN_STRUCT_BYTES;
+    bytes.saturating_mul(UPDATE_BYTE_COST)
+        + structs.saturating_mul(replica.weight() / DOCUMENT_BYTES_PER_UNIT)
+        + replica.weight() / WALKED_BYTES_PER_UNIT
+        + replica.conflict_check_weight(bytes)
+}
+
 /// Returns the limits of a merge that begins when they are called with its budget.
-fn merge_limits(context: &TurnContext) -> impl FnOnce(&Budget) -> MergeBounds + Send + use<> {
+pub(super) fn merge_limits(
+    context: &TurnContext,
+) -> impl FnOnce(&Budget) -> MergeBounds + Send + use<> {
     let compare_within = context.apply_within / DIFFERENCE_SHARE;
     let (text, state) = (context.max_text_bytes, context.max_state_bytes);
     let (structs, document_structs) = (context.max_structs, context.max_document_structs);
@@ -198,12 +236,7 @@ async fn merge(
     before: Content,
 ) -> Result<Option<AppliedEdit>, EditError> {
     let Some(replica) = document.take_replica() else { return Ok(None) };
-    let bytes = updates.iter().map(Bytes::len).sum::<usize>();
-    let structs = bytes / MIN_STRUCT_BYTES;
-    let weight = bytes.saturating_mul(UPDATE_BYTE_COST)
-        + structs.saturating_mul(replica.weight() / DOCUMENT_BYTES_PER_UNIT)
-        + replica.weight() / WALKED_BYTES_PER_UNIT
-        + replica.conflict_check_weight(bytes);
+    let weight = merge_weight(&replica, updates.iter().map(Bytes::len).sum());
     let context = document.context();
     let bounds = merge_limits(context);
     let within = context.apply_within;

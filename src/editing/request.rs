@@ -8,13 +8,14 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{
-    Acknowledgement, ApplyError, BodyChange, LoadError, MergeError, RestoreError,
+    Acknowledgement, ApplyError, BodyChange, LoadError, MergeError, RestoreError, Reversal,
+    ReversalError,
     earlier_content::EarlierContent,
 };
 use crate::{
     domain::{
         CompareUntil, Content, Delta, DeltaMismatch, DocumentId, EditId, Exhausted, Fingerprint,
-        Metadata, SessionId, Text, Title, UserId, Version,
+        Metadata, SessionId, Text, Title, UserId, Version, VersionRange,
     },
     store::StoreError,
 };
@@ -71,6 +72,13 @@ pub enum EditKind {
         base: Version,
         /// The change.
         change: Arc<BodyChange>,
+    },
+    /// Takes back the changes of consecutive versions.
+    TakeBack {
+        /// The versions.
+        taken: VersionRange,
+        /// The opposite of their changes.
+        reversal: Arc<Reversal>,
     },
     /// Merges updates of a Yjs editor as one change.
     Merge {
@@ -137,6 +145,9 @@ pub enum EditError {
     /// Comparing the earlier version with the present one needs more steps or memory than one edit may take.
     #[error("restoring the version needs too much work")]
     TooMuchToRestore,
+    /// The changes to be taken back belong to another Yjs history of the document: it was compacted since.
+    #[error("the changes belong to another history of the document")]
+    OtherHistory,
     /// The base version is older than the change log, or the database may have lost it.
     #[error("the base version is no longer kept")]
     BaseTooOld {
@@ -210,6 +221,15 @@ impl From<RestoreError> for EditError {
     }
 }
 
+impl From<ReversalError> for EditError {
+    fn from(error: ReversalError) -> Self {
+        match error {
+            ReversalError::OtherHistory => Self::OtherHistory,
+            ReversalError::Refused(error) => error.into(),
+        }
+    }
+}
+
 impl From<LoadError> for EditError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -257,6 +277,7 @@ impl EditRequest {
             }
             EditKind::Restore { content, .. } => content.weight(),
             EditKind::ReplaceBody { change, .. } => change.weight(),
+            EditKind::TakeBack { reversal, .. } => reversal.weight(),
             EditKind::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
             EditKind::Delete => 0,
         }
@@ -299,6 +320,8 @@ impl EditRequest {
                 part(b"kind", change.body().kind().as_str().as_bytes());
                 part(b"body", change.body().json().to_string().as_bytes());
             }
+            // How far the log goes back may change meanwhile, and a reversal is never written twice in the same way.
+            EditKind::TakeBack { taken, .. } => part(b"take", &number(&taken.to)),
             EditKind::Merge { updates, .. } => {
                 for update in updates {
                     part(b"updt", update);
@@ -321,6 +344,7 @@ impl EditRequest {
             | EditKind::Edit { .. }
             | EditKind::Restore { .. }
             | EditKind::ReplaceBody { .. }
+            | EditKind::TakeBack { .. }
             | EditKind::Merge { .. }
             | EditKind::Delete => None,
         }
@@ -332,9 +356,23 @@ impl EditRequest {
             EditKind::Edit { .. }
             | EditKind::Restore { .. }
             | EditKind::ReplaceBody { .. }
+            | EditKind::TakeBack { .. }
             | EditKind::Merge { .. }
             | EditKind::Replace { content: Some(_), .. } => true,
             EditKind::Replace { content: None, .. } | EditKind::Delete => false,
+        }
+    }
+
+    /// Returns the versions whose changes the request takes back.
+    pub(super) fn takes_back(&self) -> Option<VersionRange> {
+        match self.kind {
+            EditKind::TakeBack { taken, .. } => Some(taken),
+            EditKind::Edit { .. }
+            | EditKind::Replace { .. }
+            | EditKind::Restore { .. }
+            | EditKind::ReplaceBody { .. }
+            | EditKind::Merge { .. }
+            | EditKind::Delete => None,
         }
     }
 
@@ -356,6 +394,7 @@ impl EditRequest {
             | EditKind::Replace { .. }
             | EditKind::Restore { .. }
             | EditKind::ReplaceBody { .. }
+            | EditKind::TakeBack { .. }
             | EditKind::Delete => Acknowledgement::None,
         }
     }
@@ -373,6 +412,7 @@ impl EditRequest {
             EditKind::Replace { content: None, .. }
             | EditKind::Restore { .. }
             | EditKind::ReplaceBody { .. }
+            | EditKind::TakeBack { .. }
             | EditKind::Merge { .. }
             | EditKind::Delete => Arc::default(),
         }
@@ -384,7 +424,10 @@ impl EditRequest {
             EditKind::Edit { base, .. } => Some(*base),
             EditKind::Replace { base, .. } => *base,
             EditKind::ReplaceBody { base, .. } => Some(*base),
-            EditKind::Restore { .. } | EditKind::Merge { .. } | EditKind::Delete => None,
+            EditKind::Restore { .. }
+            | EditKind::TakeBack { .. }
+            | EditKind::Merge { .. }
+            | EditKind::Delete => None,
         }
     }
 }

@@ -203,6 +203,7 @@ impl JobChange {
             metadata: None,
             delta: None,
             update: None,
+            takes_back: None,
             size: content.bytes(),
         };
         Self { change, content, lengthens: false, omitted: Omitted::default() }
@@ -214,6 +215,7 @@ impl JobChange {
         let lengthens = after.bytes() > before.bytes();
         let mut step = Self::new(request, ChangeKind::Edited, title, after);
         (step.change.delta, step.change.update) = (Some(delta), Some(update));
+        step.change.takes_back = request.takes_back();
         (step.lengthens, step.omitted) = (lengthens, omitted);
         step
     }

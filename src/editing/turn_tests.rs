@@ -305,6 +305,7 @@ async fn store_elsewhere(fixture: &Fixture, text: &str) -> Version {
         metadata: None,
         delta: Some(delta),
         update: Some(update),
+        takes_back: None,
         size: text.len() + 1,
     };
     fixture.commit_changes(vec![change]).await;

@@ -230,6 +230,7 @@ impl ApiError {
                 | EditError::Unrestorable { .. }
                 | EditError::Irreplaceable { .. }
                 | EditError::TooMuchToRestore
+                | EditError::OtherHistory
                 | EditError::BaseTooOld { .. }
                 | EditError::BaseInFuture { .. }
                 | EditError::NameTaken
@@ -415,8 +416,12 @@ fn report_edit(error: &EditError) -> ErrorReport {
              stored. Change it with an editor, or with `applyUpdate`."
         )),
         EditError::TooMuchToRestore => ErrorReport::bad_input(
-            "The version has too many parts, or differs too much, to be restored at once. Nothing was restored. Read it with \
-             `documentAt`, and write what you need again.",
+            "The version has too many parts, or differs too much, to be restored or taken back at once. Nothing was changed. Read \
+             it with `documentAt`, and write what you need again.",
+        ),
+        EditError::OtherHistory => ErrorReport::bad_input(
+            "The document was compacted since these changes were made, so they cannot be taken back. Read the version before them \
+             with `documentAt`, and write what you need again, or restore it.",
         ),
         EditError::BaseInFuture { head } => ErrorReport::bad_input(format!(
             "`baseVersion` is above version {head}, the newest of the document. Use the version \

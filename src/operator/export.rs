@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::json_file::{JsonFile, unwritable};
 use crate::{
     domain::{
-        AccessLevel, Account, Change, ChangeKind, Collaborator, Document, DocumentId, User, Version,
+        AccessLevel, Account, Change, ChangeKind, Collaborator, Document, DocumentId, User,
+        Version, VersionRange,
     },
     editing::full_document::{FullDocument, load_full},
     store::{
@@ -346,13 +347,16 @@ fn collaborator_json(collaborator: &Collaborator) -> Value {
 }
 
 fn entry_json(entry: &HistoryEntry) -> Value {
-    let HistoryEntry { from, to, author, started_at, ended_at } = entry;
+    let HistoryEntry { from, to, author, started_at, ended_at, name, takes_back } = entry;
+    let range = |taken: VersionRange| json!({ "fromVersion": taken.from, "toVersion": taken.to });
     json!({
         "fromVersion": from,
         "toVersion": to,
         "author": author.as_ref().map(user_json),
         "startedAt": started_at,
         "endedAt": ended_at,
+        "name": name,
+        "takesBack": takes_back.map(range),
     })
 }
 

@@ -36,6 +36,7 @@ async fn changed_document() -> (Store, Head, DocumentId, TempDir) {
         metadata: None,
         delta: None,
         update: None,
+        takes_back: None,
         size: 0,
     };
     let batch = Batch {

@@ -8,11 +8,13 @@ use super::{
 };
 use crate::{
     bridge::Bridge,
-    domain::Party,
+    domain::{DocumentId, Party},
     editing::{
         document_load::LoadBounds,
         loader::{DocumentLoader, large_texts_queue},
         snapshot_writer::SnapshotWriter,
+        turn_context::TurnContext,
+        work_permits::WorkPermits,
     },
     fair_queue::FairQueue,
     memory::{DocumentMemory, MemoryAccount, MemoryBounds},
@@ -100,6 +102,24 @@ impl RoomsShared {
             documents,
             sync_pace,
             clocks,
+        }
+    }
+
+    /// Returns what work on a document needs, with the permits for it.
+    pub(super) fn turn_context(&self, document: DocumentId, permits: WorkPermits) -> TurnContext {
+        let Self { parts, options, loader, .. } = self;
+        TurnContext {
+            document,
+            store: parts.store.clone(),
+            loader: loader.clone(),
+            max_text_bytes: parts.document_limit,
+            max_state_bytes: parts.state_limit,
+            max_structs: parts.structs_limit,
+            max_document_structs: parts.document_structs_limit,
+            max_clients: parts.clients_limit,
+            apply_within: options.apply_within,
+            permits,
+            rebase_bytes: options.rebase_bytes,
         }
     }
 }

@@ -89,6 +89,7 @@ impl Rooms {
             | EditKind::Replace { .. }
             | EditKind::Restore { .. }
             | EditKind::ReplaceBody { .. }
+            | EditKind::TakeBack { .. }
             | EditKind::Merge { .. } => {
                 let opened = open_documents.open(request.author, request.document);
                 Some(opened.map_err(StoreError::from)?)
@@ -111,7 +112,8 @@ impl Rooms {
             EditKind::Edit { .. }
             | EditKind::Replace { .. }
             | EditKind::Restore { .. }
-            | EditKind::ReplaceBody { .. } => {
+            | EditKind::ReplaceBody { .. }
+            | EditKind::TakeBack { .. } => {
                 self.shared.parts.store.check_change_allowance(request.author)
             }
         }

@@ -112,6 +112,8 @@ impl<'a> BatchRows<'a> {
             at: Set(at),
             delta: Set(delta),
             update: Set(change.update.as_ref().map(|update| update.to_vec())),
+            taken_from: Set(change.takes_back.map(|taken| taken.from.number())),
+            taken_to: Set(change.takes_back.map(|taken| taken.to.number())),
         });
         Ok(())
     }

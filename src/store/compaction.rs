@@ -57,6 +57,8 @@ impl Store {
                 at: Set(at),
                 delta: Set(None),
                 update: Set(None),
+                taken_from: Set(None),
+                taken_to: Set(None),
             };
             document_change::Entity::insert(change).exec_without_returning(&txn).await?;
             let snapshot = document_snapshot::ActiveModel {

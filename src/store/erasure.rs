@@ -320,6 +320,7 @@ impl Store {
                 metadata: None,
                 delta: None,
                 update: None,
+                takes_back: None,
                 size: 0,
             };
             let batch = Batch {

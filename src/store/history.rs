@@ -1,9 +1,10 @@
-//! The history of a document as users read it: entries of successive changes by one author without a long pause.
+//! The history of a document as users read it: entries of successive changes by one author without a long pause. A compaction, and a
+//! change that takes others back, are entries of their own.
 //!
 //! Whether a change begins an entry depends only on that change and the one before it. Entries are therefore the same
 //! wherever a page begins.
 
-use std::{collections::HashMap, ops::ControlFlow, time::Duration};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use entity::{document, document_change};
@@ -11,7 +12,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
-use crate::domain::{DocumentId, User, UserId, Version};
+use crate::domain::{DocumentId, User, UserId, Version, VersionRange};
 
 /// How many changes one query reads.
 const MAX_CHANGES_PER_QUERY: u64 = 1_000;
@@ -36,6 +37,10 @@ pub struct HistoryEntry {
     pub started_at: DateTime<Utc>,
     /// When the last change was stored.
     pub ended_at: DateTime<Utc>,
+    /// The name of the newest version of the entry that has one.
+    pub name: Option<Arc<str>>,
+    /// The versions whose changes the entry takes back, if it does.
+    pub takes_back: Option<VersionRange>,
 }
 
 /// One page of the history of a document, newest entry first.
@@ -53,13 +58,32 @@ struct ChangeSummary {
     version: i64,
     author: Option<Uuid>,
     at: DateTime<Utc>,
+    takes_back: Option<VersionRange>,
+    /// Whether it is an entry of its own.
+    is_alone: bool,
 }
 
+/// A row of [`ChangeSummary`]: version, author, time, kind, and the first and last version that it takes back.
+type SummaryRow =
+    (i64, Option<Uuid>, DateTime<Utc>, document_change::Kind, Option<i64>, Option<i64>);
+
 impl ChangeSummary {
+    fn from_row((version, author, at, kind, from, to): SummaryRow) -> Self {
+        let range =
+            |(from, to)| VersionRange { from: Version::new(from), to: Version::new(to) };
+        let takes_back = from.zip(to).map(range);
+        let is_alone = takes_back.is_some() || kind == document_change::Kind::Compacted;
+        Self { version, author, at, takes_back, is_alone }
+    }
+
     /// Whether this change and `next`, the change after it, belong to one entry.
     fn shares_entry_with(&self, next: &Self, pause: Duration) -> bool {
         let between = (next.at - self.at).to_std().unwrap_or_default();
-        self.author == next.author && between <= pause && next.version % MAX_ENTRY_CHANGES != 0
+        let is_alone = self.is_alone || next.is_alone;
+        !is_alone
+            && self.author == next.author
+            && between <= pause
+            && next.version % MAX_ENTRY_CHANGES != 0
     }
 }
 
@@ -88,7 +112,7 @@ impl Store {
             for change in changes {
                 below = change.version;
                 if collector.push(change).is_break() {
-                    return self.build_page(collector.entries, true).await;
+                    return self.build_page(document, collector.entries, true).await;
                 }
             }
             if is_last_query {
@@ -97,16 +121,16 @@ impl Store {
             if changes_read >= MAX_CHANGES_PER_PAGE {
                 // The oldest entry may be incomplete, so the next page begins with it.
                 collector.entries.pop();
-                return self.build_page(collector.entries, true).await;
+                return self.build_page(document, collector.entries, true).await;
             }
         }
         // The log has no row for the first version. If the log begins with the second one, it is complete.
         if let Some(creation) = self.find_creation(document, below).await?
             && collector.push(creation).is_break()
         {
-            return self.build_page(collector.entries, true).await;
+            return self.build_page(document, collector.entries, true).await;
         }
-        self.build_page(collector.entries, false).await
+        self.build_page(document, collector.entries, false).await
     }
 
     /// Returns the newest changes before the version `below`, newest first.
@@ -115,11 +139,14 @@ impl Store {
         document: DocumentId,
         below: i64,
     ) -> Result<Vec<ChangeSummary>, StoreError> {
-        let rows: Vec<(i64, Option<Uuid>, DateTime<Utc>)> = document_change::Entity::find()
+        let rows: Vec<SummaryRow> = document_change::Entity::find()
             .select_only()
             .column(document_change::Column::Version)
             .column(document_change::Column::AuthorId)
             .column(document_change::Column::At)
+            .column(document_change::Column::Kind)
+            .column(document_change::Column::TakenFrom)
+            .column(document_change::Column::TakenTo)
             .filter(document_change::Column::DocumentId.eq(document.uuid()))
             .filter(document_change::Column::Version.lt(below))
             .order_by_desc(document_change::Column::Version)
@@ -127,10 +154,7 @@ impl Store {
             .into_tuple()
             .all(&self.readers)
             .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(version, author, at)| ChangeSummary { version, author, at })
-            .collect())
+        Ok(rows.into_iter().map(ChangeSummary::from_row).collect())
     }
 
     /// Returns the creation of the document as a change, if it is the change just before `below` or the only one.
@@ -157,23 +181,50 @@ impl Store {
             // No user has the id of zeros, which stands for a deleted account.
             author: Some(creator.unwrap_or(owner)).filter(|author| !author.is_nil()),
             at,
+            takes_back: None,
+            is_alone: false,
         }))
+    }
+
+    /// Returns the entry with this version, as it was when the version was the head: without later changes. `None` if the version is
+    /// not in the log.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_entry_up_to(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Option<HistoryEntry>, StoreError> {
+        let page = self.list_history(document, Some(version.next()), 1).await?;
+        Ok(page.entries.into_iter().next().filter(|entry| entry.to == version))
     }
 
     /// Loads the authors of the entries and returns the page.
     async fn build_page(
         &self,
+        document: DocumentId,
         entries: Vec<PartialEntry>,
         has_next: bool,
     ) -> Result<HistoryPage, StoreError> {
         let authors = entries.iter().filter_map(|entry| entry.author).map(UserId::from);
         let users: HashMap<UserId, User> = self.load_users(authors).await?;
+        // Newest first.
+        let named = self.list_named_versions([document]).await?.remove(&document);
+        let named = named.unwrap_or_default();
+        let name_in = |from: i64, to: i64| {
+            let mut named = named.iter();
+            let found = named.find(|named| (from..=to).contains(&named.version.number()));
+            found.map(|named| Arc::clone(&named.name))
+        };
         let entries = entries.into_iter().map(|entry| HistoryEntry {
             from: Version::new(entry.first.version),
             to: Version::new(entry.to),
             author: entry.author.and_then(|author| users.get(&author.into()).cloned()),
             started_at: entry.first.at,
             ended_at: entry.ended_at,
+            name: name_in(entry.first.version, entry.to),
+            takes_back: entry.first.takes_back,
         });
         Ok(HistoryPage { entries: entries.collect(), has_next })
     }
@@ -207,7 +258,7 @@ impl EntryCollector {
         if self.entries.len() == self.count {
             return ControlFlow::Break(());
         }
-        let ChangeSummary { version, author, at } = change;
+        let ChangeSummary { version, author, at, .. } = change;
         self.entries.push(PartialEntry { first: change, to: version, author, ended_at: at });
         ControlFlow::Continue(())
     }

@@ -7,10 +7,12 @@ use entity::document_change;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
-    HistoryEntry, HistoryPage,
+    HistoryEntry, HistoryPage, NewChange, NewNamedVersion,
     test_store::{TestStore, batch, edited},
 };
-use crate::domain::{AccessLevel::Edit, DocumentId, UserId, Version};
+use crate::domain::{
+    AccessLevel::Edit, ChangeKind, DocumentId, UserId, Version, VersionName, VersionRange,
+};
 
 impl TestStore {
     /// Stores changes by these authors, each this number of seconds after the previous one.
@@ -106,4 +108,81 @@ async fn changes_that_are_no_longer_kept_are_left_out() {
         .await
         .unwrap();
     assert_eq!(ranges(&store.history(document, None, 5).await), [range(4, 5, "ana")]);
+}
+
+#[tokio::test]
+async fn a_change_that_takes_others_back_is_an_entry_of_its_own() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let taken = VersionRange { from: Version::new(2), to: Version::new(3) };
+    let reversal = NewChange { takes_back: Some(taken), ..edited(ana, "back") };
+    let changes = vec![edited(ana, "a"), edited(ana, "b"), reversal, edited(ana, "c")];
+    store.commit(batch(document, 1, changes)).await.unwrap();
+
+    let page = store.history(document, None, 20).await;
+
+    let expected = [range(5, 5, "ana"), range(4, 4, "ana"), range(1, 3, "ana")];
+    assert_eq!(ranges(&page), expected);
+    let taken_back: Vec<_> = page.entries.iter().map(|entry| entry.takes_back).collect();
+    assert_eq!(taken_back, [None, Some(taken), None]);
+}
+
+#[tokio::test]
+async fn a_compaction_is_an_entry_of_its_own() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let compacted = NewChange { kind: ChangeKind::Compacted, ..edited(ana, "") };
+    let changes = vec![edited(ana, "a"), compacted, edited(ana, "b")];
+    store.commit(batch(document, 1, changes)).await.unwrap();
+    let expected = [range(4, 4, "ana"), range(3, 3, "ana"), range(1, 2, "ana")];
+    assert_eq!(ranges(&store.history(document, None, 20).await), expected);
+}
+
+#[tokio::test]
+async fn an_entry_has_the_name_of_its_newest_named_version() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    let changes = vec![edited(ana, "a"), edited(bo, "b"), edited(bo, "c"), edited(bo, "d")];
+    store.commit(batch(document, 1, changes)).await.unwrap();
+    for (version, name) in [(3, "Draft"), (4, "Final")] {
+        let new = NewNamedVersion {
+            actor: bo,
+            document,
+            version: Version::new(version),
+            at: None,
+            name: VersionName::new(name).unwrap(),
+            state: vec![1],
+        };
+        store.name_version(new).await.unwrap();
+    }
+    let names: Vec<_> =
+        store.history(document, None, 20).await.entries.into_iter().map(|e| e.name).collect();
+    assert_eq!(names, [Some("Final".into()), None]);
+}
+
+#[tokio::test]
+async fn an_entry_is_found_up_to_one_of_its_versions() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    let changes = vec![edited(bo, "a"), edited(bo, "b"), edited(ana, "c")];
+    store.commit(batch(document, 1, changes)).await.unwrap();
+    let found = async |version| {
+        let entry = store.find_entry_up_to(document, Version::new(version)).await.unwrap();
+        entry.map(|entry| (entry.from.number(), entry.to.number()))
+    };
+    for (version, entry) in [(1, (1, 1)), (2, (2, 2)), (3, (2, 3)), (4, (4, 4))] {
+        assert_eq!(found(version).await, Some(entry));
+    }
+    assert_eq!(found(5).await, None);
+    document_change::Entity::delete_many()
+        .filter(document_change::Column::Version.lte(2))
+        .exec(&store.writer)
+        .await
+        .unwrap();
+    assert_eq!(found(2).await, None);
+    assert_eq!(found(3).await, Some((3, 3)));
 }

@@ -15,7 +15,7 @@ use super::{Store, StoreError};
 use crate::{
     domain::{
         AccessLevel, ChangeKind, Delta, DocumentId, EditId, Fingerprint, Metadata, SessionId, User,
-        UserId, Version,
+        UserId, Version, VersionRange,
     },
     quota::QuotaExceeded,
 };
@@ -81,6 +81,8 @@ pub struct NewChange {
     pub delta: Option<Arc<Delta>>,
     /// The same change as a Yjs v1 update.
     pub update: Option<Bytes>,
+    /// The versions whose changes it takes back, if it does.
+    pub takes_back: Option<VersionRange>,
     /// The size of the text after the change, in bytes of UTF-8.
     pub size: usize,
 }

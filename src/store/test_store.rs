@@ -227,6 +227,7 @@ pub(super) fn edited(author: UserId, text: &str) -> NewChange {
         metadata: None,
         delta: Some(Arc::new(delta)),
         update: Some(Bytes::copy_from_slice(text.as_bytes())),
+        takes_back: None,
         size: text.len(),
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         | EditError::Unrestorable { .. }
         | EditError::Irreplaceable { .. }
         | EditError::TooMuchToRestore
+        | EditError::OtherHistory
         | EditError::BaseTooOld { .. }
         | EditError::BaseInFuture { .. }
         | EditError::NameTaken => Remedy::Close(CloseReason::InternalError),

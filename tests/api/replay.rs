@@ -204,6 +204,7 @@ async fn a_version_that_is_stored_but_not_yet_broadcast_is_accepted() {
         metadata: None,
         delta: None,
         update: None,
+        takes_back: None,
         size: "Welcome.".len(),
     };
     let batch = Batch {

@@ -138,20 +138,7 @@ impl Room {
     }
 
     fn turn_context(&self) -> TurnContext {
-        let RoomsShared { parts, options, loader, .. } = &*self.shared;
-        TurnContext {
-            document: self.document,
-            store: parts.store.clone(),
-            loader: loader.clone(),
-            max_text_bytes: parts.document_limit,
-            max_state_bytes: parts.state_limit,
-            max_structs: parts.structs_limit,
-            max_document_structs: parts.document_structs_limit,
-            max_clients: parts.clients_limit,
-            apply_within: options.apply_within,
-            permits: self.editing.permits().clone(),
-            rebase_bytes: options.rebase_bytes,
-        }
+        self.shared.turn_context(self.document, self.editing.permits().clone())
     }
 
     /// Reads the head and who has the document open elsewhere, before anything else is done.

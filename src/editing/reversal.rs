@@ -1,0 +1,54 @@
+//! The opposite of a range of changes, made beside the room: only merging it needs the present document.
+//!
+//! Both versions are in memory at the same time. One party at a time has two large ones, as for a restoration.
+
+use super::{
+    EditError, MergeBounds, Replica, Reversal,
+    loader::{LoadedReplica, MAX_INLINE_BYTES},
+    rebase::merge_limits,
+    turn_context::TurnContext,
+};
+use crate::domain::{Budget, Party, UserId, Version, VersionRange};
+
+/// Cost model: a byte of the later version is read, written and compared.
+const LATER_BYTE_COST: usize = 4;
+
+/// Returns the opposite of changes of a document for a user who takes them back. `None` if they have changed no content.
+///
+/// # Errors
+/// [`EditError::Load`] if one of the versions is not kept or cannot be loaded, [`EditError::Busy`], and what refuses a
+/// restoration.
+pub(crate) async fn load_reversal(
+    context: &TurnContext,
+    author: UserId,
+    VersionRange { from, to }: VersionRange,
+) -> Result<Option<Reversal>, EditError> {
+    let (loader, party) = (&context.loader, Party::User(author));
+    let turn = loader.turn_to_earlier(party).await?;
+    let (before, before_memory) = match from <= Version::FIRST {
+        // The first version inserted all that it has.
+        true => (Replica::of(""), None),
+        false => {
+            let loading = loader.replica(context.document, from.previous(), party);
+            let LoadedReplica { replica, memory, .. } = loading.await?;
+            (replica, memory)
+        }
+    };
+    let loading = loader.replica(context.document, to, party);
+    let LoadedReplica { replica: after, memory: after_memory, .. } = loading.await?;
+    // Always on another thread: a small text may take long to be compared.
+    let weight = MAX_INLINE_BYTES
+        + 1
+        + before.weight()
+        + LATER_BYTE_COST.saturating_mul(after.weight());
+    let bounds = merge_limits(context);
+    let work = move |budget: &Budget| {
+        let bounds: MergeBounds = bounds(budget);
+        let reversal = Reversal::between(&before, after, &bounds);
+        // What they take is counted for as long as they exist.
+        drop((before, before_memory, after_memory, turn));
+        reversal
+    };
+    let reversal = context.permits.run(author, weight, context.apply_within, work).await?;
+    Ok(reversal?)
+}
