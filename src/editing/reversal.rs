@@ -3,7 +3,7 @@
 //! Both versions are in memory at the same time. One party at a time has two large ones, as for a restoration.
 
 use super::{
-    EditError, MergeBounds, Replica, Reversal,
+    EditError, MergeBounds, Reversal,
     loader::{LoadedReplica, MAX_INLINE_BYTES},
     rebase::merge_limits,
     turn_context::TurnContext,
@@ -25,28 +25,24 @@ pub(crate) async fn load_reversal(
 ) -> Result<Option<Reversal>, EditError> {
     let (loader, party) = (&context.loader, Party::User(author));
     let turn = loader.turn_to_earlier(party).await?;
-    let (before, before_memory) = match from <= Version::FIRST {
-        // The first version inserted all that it has.
-        true => (Replica::of(""), None),
-        false => {
-            let loading = loader.replica(context.document, from.previous(), party);
-            let LoadedReplica { replica, memory, .. } = loading.await?;
-            (replica, memory)
-        }
+    let before = match from > Version::FIRST {
+        true => Some(loader.replica(context.document, from.previous(), party).await?),
+        false => None,
     };
     let loading = loader.replica(context.document, to, party);
-    let LoadedReplica { replica: after, memory: after_memory, .. } = loading.await?;
+    let LoadedReplica { replica: after, memory, .. } = loading.await?;
     // Always on another thread: a small text may take long to be compared.
     let weight = MAX_INLINE_BYTES
         + 1
-        + before.weight()
+        + before.as_ref().map_or(0, |before| before.replica.weight())
         + LATER_BYTE_COST.saturating_mul(after.weight());
     let bounds = merge_limits(context);
     let work = move |budget: &Budget| {
         let bounds: MergeBounds = bounds(budget);
-        let reversal = Reversal::between(&before, after, &bounds);
+        let before_it = before.as_ref().map(|before| &before.replica);
+        let reversal = Reversal::between(before_it, after, &bounds);
         // What they take is counted for as long as they exist.
-        drop((before, before_memory, after_memory, turn));
+        drop((before, memory, turn));
         reversal
     };
     let reversal = context.permits.run(author, weight, context.apply_within, work).await?;

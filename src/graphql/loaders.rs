@@ -26,7 +26,7 @@ use crate::{
     },
     editing::{LoadError, Replica},
     fair_queue::FairQueue,
-    store::StoreError,
+    store::{NamedVersion, StoreError},
     wire::yjs::for_clients,
 };
 
@@ -64,6 +64,9 @@ struct KeyOf(DocumentId);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct MetadataOf(DocumentId);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct NamedVersionsOf(DocumentId);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PresenceIn(DocumentId);
@@ -154,6 +157,22 @@ impl Loaders {
     /// Forgets the metadata that was read, because the operation has changed some.
     pub(super) fn forget_metadata(&self) {
         self.loader.clear::<MetadataOf>();
+    }
+
+    /// Returns the named versions of a document, newest version first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub(super) async fn named_versions(
+        &self,
+        document: DocumentId,
+    ) -> Result<Arc<[NamedVersion]>, ApiError> {
+        Ok(self.loader.load_one(NamedVersionsOf(document)).await?.unwrap_or_default())
+    }
+
+    /// Forgets the named versions that were read, because the operation has changed some.
+    pub(super) fn forget_named_versions(&self) {
+        self.loader.clear::<NamedVersionsOf>();
     }
 
     /// Returns the sessions that have a document open, in the order in which they opened it.
@@ -292,6 +311,22 @@ impl Loader<MetadataOf> for Reader {
         let (store, documents) = (&self.api.store, keys.iter().map(|key| key.0));
         let found = store.read_for(self.party, store.list_metadata(documents)).await??;
         Ok(found.into_iter().map(|(document, metadata)| (MetadataOf(document), metadata)).collect())
+    }
+}
+
+impl Loader<NamedVersionsOf> for Reader {
+    type Value = Arc<[NamedVersion]>;
+    type Error = StoreError;
+
+    async fn load(
+        &self,
+        keys: &[NamedVersionsOf],
+    ) -> Result<HashMap<NamedVersionsOf, Self::Value>, StoreError> {
+        let (store, documents) = (&self.api.store, keys.iter().map(|key| key.0));
+        let listing = store.list_named_versions(documents);
+        let mut found = store.read_for(self.party, listing).await??;
+        let mut of = |key: &NamedVersionsOf| found.remove(&key.0).unwrap_or_default().into();
+        Ok(keys.iter().map(|key| (*key, of(key))).collect())
     }
 }
 

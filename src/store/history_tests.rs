@@ -133,7 +133,7 @@ async fn a_compaction_is_an_entry_of_its_own() {
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
     let document = store.document(ana).await.id;
-    let compacted = NewChange { kind: ChangeKind::Compacted, ..edited(ana, "") };
+    let compacted = NewChange { kind: ChangeKind::Compacted, ..edited(ana, "x") };
     let changes = vec![edited(ana, "a"), compacted, edited(ana, "b")];
     store.commit(batch(document, 1, changes)).await.unwrap();
     let expected = [range(4, 4, "ana"), range(3, 3, "ana"), range(1, 2, "ana")];

@@ -50,28 +50,35 @@ pub struct Reversal {
 }
 
 impl Reversal {
-    /// Returns the opposite of what has changed between two versions of a document. `None` if they have the same content. An empty
-    /// document stands for the version before the first one.
+    /// Returns the opposite of what has changed between two versions of a document. `before` is `None` for the first version, which
+    /// has inserted all that it has. Returns `None` if both versions have the same content.
     ///
     /// # Errors
-    /// [`RestoreError`].
+    /// [`ReversalError`].
     pub fn between(
-        before: &Replica,
+        before: Option<&Replica>,
         after: Replica,
         bounds: &MergeBounds,
-    ) -> Result<Option<Self>, RestoreError> {
+    ) -> Result<Option<Self>, ReversalError> {
         let basis = after.clocks();
+        let known = before.map(Replica::clocks).unwrap_or_default();
+        if !contains(&basis, &known) {
+            return Err(ReversalError::OtherHistory);
+        }
         let client = fresh_client(&basis);
-        let deletion = deletion_of_inserted(&before.clocks(), &basis);
+        let deletion = deletion_of_inserted(&known, &basis);
         let after = written_by(after, client, &bounds.budget)?;
         let (after, deleted) = after.merge(std::slice::from_ref(&deletion), bounds);
         let has_deleted = match deleted.map_err(refused)? {
-            Some(Merged { leaves_out: true, .. }) => return Err(too_much()),
+            Some(Merged { leaves_out: true, .. }) => return Err(too_much().into()),
             Some(_) => true,
             None => false,
         };
-        let Some(after) = after else { return Err(too_much()) };
-        let (_after, restored) = after.restore(before, bounds);
+        let Some(after) = after else { return Err(too_much().into()) };
+        let (_after, restored) = match before {
+            Some(before) => after.restore(before, bounds),
+            None => after.restore(&Replica::of(""), bounds),
+        };
         let mut updates = if has_deleted { vec![deletion] } else { vec![] };
         // It is merged like the update of a client, which has subdocuments as they are.
         let unwrapped = |update: Bytes| Bytes::from(for_clients(&update).into_owned());
@@ -104,8 +111,7 @@ impl Replica {
         bounds: &MergeBounds,
     ) -> (Option<Self>, Result<Option<Restored>, ReversalError>) {
         let known = self.clocks();
-        let has = |client: &u64, clock: u32| known.get(client).is_some_and(|own| *own >= clock);
-        if !reversal.basis.iter().all(|(client, clock)| has(client, *clock)) {
+        if !contains(&known, &reversal.basis) {
             return (Some(self), Err(ReversalError::OtherHistory));
         }
         if known.contains_key(&reversal.client) {
@@ -123,6 +129,12 @@ impl Replica {
             Err(error) => (replica, Err(refused(error).into())),
         }
     }
+}
+
+/// Whether a document with these clocks has everything that another one has.
+fn contains(clocks: &HashMap<u64, u32>, others: &HashMap<u64, u32>) -> bool {
+    let clock_of = |client| clocks.get(client).copied().unwrap_or_default();
+    others.iter().all(|(client, clock)| clock_of(client) >= *clock)
 }
 
 /// Returns an update that deletes everything that `after` has and `before` does not.

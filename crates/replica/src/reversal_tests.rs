@@ -50,12 +50,16 @@ fn copy(replica: &Replica) -> Replica {
 }
 
 fn reversal(before: &Replica, after: &Replica) -> Reversal {
-    Reversal::between(before, copy(after), &bounds()).unwrap().unwrap()
+    Reversal::between(Some(before), copy(after), &bounds()).unwrap().unwrap()
 }
 
 /// Takes back what has changed between two versions, and shows that the change reaches all who have the document.
 fn taken_back(before: &Replica, after: &Replica, present: &Replica) -> Replica {
-    let (replica, reversed) = copy(present).reverse(&reversal(before, after), &bounds());
+    reversed(&reversal(before, after), present)
+}
+
+fn reversed(reversal: &Reversal, present: &Replica) -> Replica {
+    let (replica, reversed) = copy(present).reverse(reversal, &bounds());
     let Restored { delta, update } = reversed.unwrap().unwrap();
     let replica = replica.unwrap();
     assert_eq!(present.content().apply(&delta).unwrap(), *replica.content());
@@ -222,14 +226,15 @@ fn a_reversal_of_what_is_gone_changes_nothing() {
     let (again, reversed) = gone.reverse(&reversal(&before, &after), &bounds());
     assert!(reversed.unwrap().is_none());
     assert_eq!(again.unwrap().content().to_string(), "Hello");
-    assert!(Reversal::between(&before, copy(&before), &bounds()).unwrap().is_none());
+    assert!(Reversal::between(Some(&before), copy(&before), &bounds()).unwrap().is_none());
 }
 
 #[test]
-fn the_first_version_is_taken_back_against_an_empty_document() {
+fn the_first_version_is_taken_back_as_well() {
     let first = Replica::of("Hello");
     let present = edited(&first, BO, |txn| write(txn, 5, " world"));
-    let back = taken_back(&Replica::of(""), &first, &present);
+    let creation = Reversal::between(None, copy(&first), &bounds()).unwrap().unwrap();
+    let back = reversed(&creation, &present);
     assert_eq!(back.content().to_string(), " world");
     // It is still the same document.
     let (_, reversed) = back.reverse(&reversal(&first, &present), &bounds());
@@ -244,6 +249,9 @@ fn another_history_refuses_a_reversal() {
         Replica::of("Hello world").reverse(&reversal(&before, &after), &bounds());
     assert_eq!(refused.err(), Some(ReversalError::OtherHistory));
     assert_eq!(replica.unwrap().content().to_string(), "Hello world");
+    // As a compaction does: the same content in another history.
+    let compacted = Reversal::between(Some(&before), Replica::of("Hello"), &bounds());
+    assert_eq!(compacted.err(), Some(ReversalError::OtherHistory));
 }
 
 #[test]
@@ -251,6 +259,6 @@ fn a_reversal_that_exceeds_the_budget_is_refused() {
     let before = Replica::of("Hello");
     let after = edited(&before, ANA, |txn| write(txn, 5, " world"));
     let exhausted = MergeBounds { budget: Budget::new(0), ..bounds() };
-    let refused = Reversal::between(&before, copy(&after), &exhausted);
-    assert_eq!(refused.err(), Some(RestoreError::Exhausted(Exhausted::Steps)));
+    let refused = Reversal::between(Some(&before), copy(&after), &exhausted).err();
+    assert_eq!(refused, Some(RestoreError::Exhausted(Exhausted::Steps).into()));
 }

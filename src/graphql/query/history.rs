@@ -3,8 +3,8 @@
 use async_graphql::{Context, ID, Object};
 
 use crate::{
-    domain::{AccessLevel, InvalidInput, Version},
-    editing::{EarlierContent, EditKind, LoadError},
+    domain::{AccessLevel, InvalidInput, UserId, Version, VersionName, VersionRange},
+    editing::{EarlierContent, EditError, EditKind, LoadError},
     graphql::{
         ApiError,
         access::{Admitted, require},
@@ -15,7 +15,7 @@ use crate::{
         read_turns::read,
         types::{DocumentText, HistoryConnection},
     },
-    store::{StoreError, invalid_cursor},
+    store::{NamedVersion, StoreError, invalid_cursor},
 };
 
 /// Queries of the history.
@@ -85,6 +85,66 @@ pub(in crate::graphql) async fn earlier_content(
     let (rooms, party) = (&api(ctx)?.rooms, caller(ctx).party());
     match rooms.load_earlier(admitted.document, version, party).await {
         Ok(content) => Ok((version, content)),
+        Err(LoadError::NotKept) => Err(not_kept(version).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the change that takes back what a history entry has changed, up to a version of it.
+///
+/// # Errors
+/// The version does not exist or is no longer kept, its changes are not by `author` or have changed no content, the document has been
+/// deleted, or the store failed.
+pub(in crate::graphql) async fn reversal(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+    version: i64,
+    author: Option<&ID>,
+) -> Result<EditKind, ApiError> {
+    let author: Option<UserId> = author.map(|id| id.parse()).transpose()?;
+    let version = existing_version(ctx, admitted, version).await?;
+    let (rooms, store) = (&api(ctx)?.rooms, &api(ctx)?.store);
+    let found = read(ctx, store.find_entry_up_to(admitted.document, version)).await?;
+    let entry = found.ok_or_else(|| not_kept(version))?;
+    if author.is_some() && author != entry.author.map(|author| author.id) {
+        return Err(InvalidInput::new(format!(
+            "The changes up to version {version} are not by this author. Query `documentHistory` for the author of each entry."
+        ))
+        .into());
+    }
+    let taken = VersionRange { from: entry.from, to: entry.to };
+    match rooms.load_reversal(admitted.user.id, admitted.document, taken).await {
+        Ok(Some(reversal)) => Ok(EditKind::TakeBack { taken, reversal: reversal.into() }),
+        Ok(None) => Err(InvalidInput::new(format!(
+            "There is nothing to take back: the changes up to version {version} have not changed the content. Choose another \
+             entry of `documentHistory`."
+        ))
+        .into()),
+        Err(EditError::Load(LoadError::NotKept)) => Err(InvalidInput::new(format!(
+            "The changes up to version {version} can no longer be taken back, because what was before them is no longer kept. \
+             Query `documentHistory` for the versions that are."
+        ))
+        .into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a version of a document a name for the caller.
+///
+/// # Errors
+/// The name is not valid, the version does not exist or is no longer kept, too many versions have names, a quota is used up, or the
+/// store failed.
+pub(in crate::graphql) async fn named(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+    version: i64,
+    name: &str,
+) -> Result<NamedVersion, ApiError> {
+    let name = VersionName::new(name)?;
+    let version = existing_version(ctx, admitted, version).await?;
+    let rooms = &api(ctx)?.rooms;
+    match rooms.name_version(admitted.user.id, admitted.document, version, name).await {
+        Ok(named) => Ok(named),
         Err(LoadError::NotKept) => Err(not_kept(version).into()),
         Err(error) => Err(error.into()),
     }

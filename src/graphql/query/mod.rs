@@ -8,5 +8,5 @@ mod links;
 mod nodes;
 mod root;
 
-pub(super) use history::{earlier_content, restoration};
+pub(super) use history::{earlier_content, named, restoration, reversal};
 pub(super) use root::Query;

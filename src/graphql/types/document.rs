@@ -4,7 +4,7 @@ use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::{JsonObject, PresenceType, Timestamp, UserType, id::id};
+use super::{JsonObject, NamedVersionType, PresenceType, Timestamp, UserType, id::id};
 use crate::{
     domain::{AccessLevel, Collaborator, Content, Document, User},
     editing::LoadError,
@@ -164,6 +164,13 @@ impl DocumentType {
     async fn presence(&self, ctx: &Context<'_>) -> Result<Vec<PresenceType>, ApiError> {
         let present = loaders(ctx)?.presence(self.document.id).await?;
         Ok(present.iter().cloned().map(PresenceType).collect())
+    }
+
+    /// The versions that have a name, newest version first, at most 100.
+    #[graphql(complexity = "2 + 10 * child_complexity")]
+    async fn named_versions(&self, ctx: &Context<'_>) -> Result<Vec<NamedVersionType>, ApiError> {
+        let named = loaders(ctx)?.named_versions(self.document.id).await?;
+        Ok(named.iter().cloned().map(NamedVersionType).collect())
     }
 
     async fn created_at(&self) -> Timestamp {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Base64, JsonValue, PageInfo, Timestamp, UserType, id::id};
+use super::{Base64, JsonValue, PageInfo, Timestamp, UserType, VersionRangeType, id::id};
 use crate::{
     domain::{DocumentId, Version},
     graphql::{
@@ -18,7 +18,7 @@ use crate::{
 pub(in crate::graphql) struct HistoryEntryType(HistoryEntry);
 
 /// An entry of the history: consecutive changes by one author, with pauses of at most `store.history_pause` (5 minutes by
-/// default) between them.
+/// default) between them. What `takeBackChanges` makes is an entry of its own.
 #[Object(name = "HistoryEntry")]
 impl HistoryEntryType {
     /// The version that the first change created.
@@ -44,6 +44,16 @@ impl HistoryEntryType {
     /// The time at which the last change was stored.
     async fn ended_at(&self) -> Timestamp {
         Timestamp(self.0.ended_at)
+    }
+
+    /// The name of the newest version of the entry that has one. `Document.namedVersions` lists all of them.
+    async fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// The versions whose changes the entry takes back. Null unless `takeBackChanges` made it.
+    async fn takes_back(&self) -> Option<VersionRangeType> {
+        self.0.takes_back.map(Into::into)
     }
 }
 

@@ -21,6 +21,7 @@ mod presence;
 mod ticket;
 mod timestamp;
 mod usage;
+mod version;
 
 pub(super) use body::BodyKindType;
 pub(super) use change::DocumentChangeType;
@@ -44,3 +45,4 @@ pub(super) use presence::{PresenceChangeType, PresenceType};
 pub(super) use ticket::TicketPayload;
 pub(super) use timestamp::Timestamp;
 pub(super) use usage::{HistoryDeletion, UsageType};
+pub(super) use version::{NamedVersionType, VersionRangeType};

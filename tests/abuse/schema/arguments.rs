@@ -113,7 +113,7 @@ impl Values<'_> {
     fn id(&self, argument: &Argument) -> Value {
         match argument.name.as_str() {
             "mutationId" => Value::Null,
-            "userId" | "joining" | "leaving" | "handOverTo" => json!(self.names.peer),
+            "userId" | "joining" | "leaving" | "handOverTo" | "author" => json!(self.names.peer),
             // There is none, which is an answer as well.
             "linkId" | "groupId" => json!(Uuid::nil()),
             _ if is_document(argument) => json!(self.names.document),
