@@ -62,6 +62,7 @@ mod slow_consumers;
 mod slow_replay;
 mod tokens;
 mod upgrades;
+mod versions;
 mod yjs;
 
 use kit::Program;
