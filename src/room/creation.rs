@@ -156,7 +156,10 @@ impl Rooms {
     }
 
     /// Waits for a turn of the owner among all large work.
-    pub(super) async fn turn_to_create(&self, owner: UserId) -> Result<FairPermit<Party>, LoadError> {
+    pub(super) async fn turn_to_create(
+        &self,
+        owner: UserId,
+    ) -> Result<FairPermit<Party>, LoadError> {
         let party = Party::User(owner);
         let turn = self.shared().permits.acquire_within(party, CREATE_WITHIN).await;
         turn.map_err(|_too_late| LoadError::Busy)

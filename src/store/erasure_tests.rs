@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     domain::{
         AccessLevel::{Edit, View},
-        DisplayName, EditId, Fingerprint, OutsideSubject, SignIn, TokenIssuer, Version, VersionName,
+        DisplayName, EditId, Fingerprint, OutsideSubject, SignIn, TokenIssuer, Version,
+        VersionName,
         examples::sign_in,
     },
     store::{

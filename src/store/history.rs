@@ -69,8 +69,7 @@ type SummaryRow =
 
 impl ChangeSummary {
     fn from_row((version, author, at, kind, from, to): SummaryRow) -> Self {
-        let range =
-            |(from, to)| VersionRange { from: Version::new(from), to: Version::new(to) };
+        let range = |(from, to)| VersionRange { from: Version::new(from), to: Version::new(to) };
         let takes_back = from.zip(to).map(range);
         let is_alone = takes_back.is_some() || kind == document_change::Kind::Compacted;
         Self { version, author, at, takes_back, is_alone }

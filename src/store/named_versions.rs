@@ -183,9 +183,7 @@ impl Store {
             .one(&self.readers)
             .await?;
         Ok(row.map(|(bytes, state)| match state {
-            Some(state) => {
-                FoundSnapshot::Whole(whole(version.number(), SnapshotState::Yjs(state)))
-            }
+            Some(state) => FoundSnapshot::Whole(whole(version.number(), SnapshotState::Yjs(state))),
             None => FoundSnapshot::TooLarge { bytes: usize::try_from(bytes).unwrap_or(usize::MAX) },
         }))
     }

@@ -7,7 +7,7 @@
 //!
 //! Invariant: a reversal is merged as a whole or not at all.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use bytes::Bytes;
 use protocol::{
@@ -93,8 +93,8 @@ impl Reversal {
     }
 }
 
-impl std::fmt::Debug for Reversal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Reversal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the content.
         f.debug_struct("Reversal").field("weight", &self.weight()).finish_non_exhaustive()
     }
@@ -133,7 +133,7 @@ impl Replica {
 
 /// Whether a document with these clocks has everything that another one has.
 fn contains(clocks: &HashMap<u64, u32>, others: &HashMap<u64, u32>) -> bool {
-    let clock_of = |client| clocks.get(client).copied().unwrap_or_default();
+    let clock_of = |client: &u64| clocks.get(client).copied().unwrap_or_default();
     others.iter().all(|(client, clock)| clock_of(client) >= *clock)
 }
 
