@@ -31,6 +31,9 @@ pub(crate) async fn load_reversal(
     };
     let loading = loader.replica(context.document, to, party);
     let LoadedReplica { replica: after, memory, .. } = loading.await?;
+    let is_large =
+        memory.is_some() || before.as_ref().is_some_and(|before| before.memory.is_some());
+    let turn = is_large.then_some(turn);
     // Always on another thread: a small text may take long to be compared.
     let weight = MAX_INLINE_BYTES
         + 1
@@ -39,8 +42,8 @@ pub(crate) async fn load_reversal(
     let bounds = merge_limits(context);
     let work = move |budget: &Budget| {
         let bounds: MergeBounds = bounds(budget);
-        let before_it = before.as_ref().map(|before| &before.replica);
-        let reversal = Reversal::between(before_it, after, &bounds);
+        let earlier = before.as_ref().map(|before| &before.replica);
+        let reversal = Reversal::between(earlier, after, &bounds);
         // What they take is counted for as long as they exist.
         drop((before, memory, turn));
         reversal

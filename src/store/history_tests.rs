@@ -158,9 +158,9 @@ async fn an_entry_has_the_name_of_its_newest_named_version() {
         };
         store.name_version(new).await.unwrap();
     }
-    let names: Vec<_> =
-        store.history(document, None, 20).await.entries.into_iter().map(|e| e.name).collect();
-    assert_eq!(names, [Some("Final".into()), None]);
+    let page = store.history(document, None, 20).await;
+    let names: Vec<_> = page.entries.iter().map(|entry| entry.name.as_deref()).collect();
+    assert_eq!(names, [Some("Final"), None]);
 }
 
 #[tokio::test]

@@ -18,6 +18,10 @@ use crate::{
 
 const STATE: &[u8] = b"state";
 
+fn named(version: i64, name: &str) -> (i64, String) {
+    (version, name.to_owned())
+}
+
 impl TestStore {
     async fn give_name(
         &self,
@@ -46,16 +50,16 @@ async fn a_version_gets_a_name_another_one_and_none() {
     let document = store.shared(ana, bo, Edit).await;
     store.commit(batch(document, 1, vec![edited(ana, "x")])).await.unwrap();
 
-    let named = store.give_name(bo, document, 1, "First").await.unwrap();
-    assert_eq!((named.version, &*named.name), (Version::FIRST, "First"));
-    assert_eq!(store.list_named_versions([document]).await.unwrap()[&document], [named]);
+    let first = store.give_name(bo, document, 1, "First").await.unwrap();
+    assert_eq!((first.version, &*first.name), (Version::FIRST, "First"));
+    assert_eq!(store.list_named_versions([document]).await.unwrap()[&document], [first]);
     store.give_name(ana, document, 2, "Second").await.unwrap();
     store.give_name(ana, document, 1, "Draft").await.unwrap();
 
-    assert_eq!(store.list_names(document).await, [(2, "Second".into()), (1, "Draft".into())]);
+    assert_eq!(store.list_names(document).await, [named(2, "Second"), named(1, "Draft")]);
     assert!(store.unname_version(bo, document, Version::new(2)).await.unwrap());
     assert!(!store.unname_version(bo, document, Version::new(2)).await.unwrap());
-    assert_eq!(store.list_names(document).await, [(1, "Draft".into())]);
+    assert_eq!(store.list_names(document).await, [named(1, "Draft")]);
     let lost = store.give_name(ana, document, 3, "Never").await;
     assert!(matches!(lost, Err(StoreError::Denied)), "there is no such version");
 }
@@ -72,7 +76,7 @@ async fn only_editors_name_versions() {
         let refused = store.unname_version(stranger, document, Version::FIRST).await;
         assert!(matches!(refused, Err(StoreError::Denied)), "{refused:?}");
     }
-    assert_eq!(store.list_names(document).await, [(1, "Draft".into())]);
+    assert_eq!(store.list_names(document).await, [named(1, "Draft")]);
 }
 
 #[tokio::test]
@@ -128,7 +132,7 @@ async fn a_quota_and_a_number_limit_named_versions() {
     let document = store.document(ana).await.id;
     store.commit(batch(document, 1, vec![edited(ana, "x")])).await.unwrap();
     store.give_name(ana, document, 1, &"x".repeat(40)).await.unwrap_err();
-    assert_eq!(store.list_names(document).await, []);
+    assert!(store.list_names(document).await.is_empty());
 
     let store = TestStore::new().await;
     let ana = store.user("ana").await;
@@ -152,10 +156,10 @@ async fn names_go_with_the_document_and_with_the_account() {
     let named_by = async |user| store.list_versions_named_by(user, None, 10).await.unwrap();
     assert_eq!(named_by(bo).await.len(), 1);
     assert_eq!(named_by(bo).await[0].0, document);
-    assert_eq!(named_by(ana).await, []);
+    assert!(named_by(ana).await.is_empty());
 
     store.change(document, deleted(ana)).await.unwrap();
-    assert_eq!(named_by(bo).await, []);
+    assert!(named_by(bo).await.is_empty());
     assert_eq!(store.find_named_content(document, Version::FIRST, 10).await.unwrap(), None);
     store.undelete(ana, document).await.unwrap();
     assert!(store.is_named(document, Version::FIRST).await.unwrap());
