@@ -75,9 +75,11 @@ pub(super) async fn apply(
         EditKind::ReplaceBody { change, .. } => {
             replace_body(document, request.author, Arc::clone(change), present).await
         }
-        EditKind::TakeBack { reversal, .. } => {
+        EditKind::TakeBack { reversal: Some(reversal), .. } => {
             reverse(document, request.author, Arc::clone(reversal), present).await
         }
+        // The log had the answer a moment ago. The next attempt brings the reversal.
+        EditKind::TakeBack { reversal: None, .. } => Err(EditError::Busy),
         EditKind::Edit { .. } | EditKind::Replace { .. } | EditKind::Delete => {
             let (base, concurrent) = since_base(document, request, head, batch, &present).await?;
             rebase(document, request, base, concurrent, &present).await

@@ -77,8 +77,8 @@ pub enum EditKind {
     TakeBack {
         /// The versions.
         taken: VersionRange,
-        /// The opposite of their changes.
-        reversal: Arc<Reversal>,
+        /// The opposite of their changes. `None` for a repetition, which is answered from the log.
+        reversal: Option<Arc<Reversal>>,
     },
     /// Merges updates of a Yjs editor as one change.
     Merge {
@@ -277,7 +277,9 @@ impl EditRequest {
             }
             EditKind::Restore { content, .. } => content.weight(),
             EditKind::ReplaceBody { change, .. } => change.weight(),
-            EditKind::TakeBack { reversal, .. } => reversal.weight(),
+            EditKind::TakeBack { reversal, .. } => {
+                reversal.as_ref().map_or(0, |reversal| reversal.weight())
+            }
             EditKind::Merge { updates, .. } => updates.iter().map(Bytes::len).sum(),
             EditKind::Delete => 0,
         }

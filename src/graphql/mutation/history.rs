@@ -61,7 +61,8 @@ impl HistoryMutations {
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx, Some(&document_id)).await?;
         let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
-        let kind = reversal(ctx, &admitted, version, author.as_ref()).await?;
+        let (author, edit) = (author.as_ref(), mutation_id.as_ref());
+        let kind = reversal(ctx, &admitted, version, author, edit).await?;
         let request = edit_request(ctx, &admitted, mutation_id, kind)?;
         let stored = api(ctx)?.rooms.edit(request).await?;
         Ok(EditPayload::at(stored.version))

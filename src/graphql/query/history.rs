@@ -1,9 +1,11 @@
 //! Queries of a document's history: who changed it and when, and its text at a version.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object};
 
 use crate::{
-    domain::{AccessLevel, InvalidInput, UserId, Version, VersionName, VersionRange},
+    domain::{AccessLevel, EditId, InvalidInput, UserId, Version, VersionName, VersionRange},
     editing::{EarlierContent, EditError, EditKind, LoadError},
     graphql::{
         ApiError,
@@ -90,7 +92,8 @@ pub(in crate::graphql) async fn earlier_content(
     }
 }
 
-/// Returns the change that takes back what a history entry has changed, up to a version of it.
+/// Returns the change that takes back what a history entry has changed, up to a version of it. A repetition of one that is stored
+/// has no content, since the log answers it.
 ///
 /// # Errors
 /// The version does not exist or is no longer kept, its changes are not by `author` or have changed no content, the document has been
@@ -100,10 +103,18 @@ pub(in crate::graphql) async fn reversal(
     admitted: &Admitted<'_>,
     version: i64,
     author: Option<&ID>,
+    mutation_id: Option<&ID>,
 ) -> Result<EditKind, ApiError> {
     let author: Option<UserId> = author.map(|id| id.parse()).transpose()?;
     let version = existing_version(ctx, admitted, version).await?;
     let (rooms, store) = (&api(ctx)?.rooms, &api(ctx)?.store);
+    if let Some(id) = mutation_id {
+        let edit = [(admitted.user.id, EditId::new(id)?)];
+        if !read(ctx, store.find_edits(admitted.document, &edit)).await?.is_empty() {
+            let taken = VersionRange { from: version, to: version };
+            return Ok(EditKind::TakeBack { taken, reversal: None });
+        }
+    }
     let found = read(ctx, store.find_entry_up_to(admitted.document, version)).await?;
     let entry = found.ok_or_else(|| not_kept(version))?;
     if author.is_some() && author != entry.author.map(|author| author.id) {
@@ -114,7 +125,9 @@ pub(in crate::graphql) async fn reversal(
     }
     let taken = VersionRange { from: entry.from, to: entry.to };
     match rooms.load_reversal(admitted.user.id, admitted.document, taken).await {
-        Ok(Some(reversal)) => Ok(EditKind::TakeBack { taken, reversal: reversal.into() }),
+        Ok(Some(reversal)) => {
+            Ok(EditKind::TakeBack { taken, reversal: Some(Arc::new(reversal)) })
+        }
         Ok(None) => Err(InvalidInput::new(format!(
             "There is nothing to take back: the changes up to version {version} have not changed the content. Choose another \
              entry of `documentHistory`."
