@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use proptest::{collection::vec, prelude::*};
 use yrs::{
     Any, Array as _, Doc, GetString as _, Map as _, MapPrelim, OffsetKind, Options, Text as _,
     Transact as _, TransactionMut, Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
@@ -261,4 +262,51 @@ fn a_reversal_that_exceeds_the_budget_is_refused() {
     let exhausted = MergeBounds { budget: Budget::new(0), ..bounds() };
     let refused = Reversal::between(Some(&before), copy(&after), &exhausted).err();
     assert_eq!(refused, Some(RestoreError::Exhausted(Exhausted::Steps).into()));
+}
+
+proptest! {
+    /// Small letters are those of the version before, digits are inserted by the changes that are taken back, and capital letters
+    /// by others.
+    #[test]
+    fn the_letters_before_return_and_those_of_others_stay(
+        changes in vec((any::<u32>(), 0..4_u32), 1..8),
+        others in vec(any::<u32>(), 0..6),
+    ) {
+        let letters = "abcdefghijklmnop";
+        let before = Replica::of(letters);
+        let after = edited(&before, ANA, |txn| {
+            let text = txn.get_or_insert_text("content");
+            for (place, deleted) in &changes {
+                let length = text.len(txn);
+                let at = place % (length + 1);
+                match (*deleted).min(length - at) {
+                    0 => text.insert(txn, at, "123"),
+                    count => text.remove_range(txn, at, count),
+                }
+            }
+        });
+        let present = edited(&after, BO, |txn| {
+            let text = txn.get_or_insert_text("content");
+            for (letter, place) in ('A'..'Z').zip(&others) {
+                let at = place % (text.len(txn) + 1);
+                text.insert(txn, at, &letter.to_string());
+            }
+        });
+
+        let reversal = Reversal::between(Some(&before), copy(&after), &bounds()).unwrap();
+        let back = match &reversal {
+            Some(reversal) => {
+                let (replica, reversed) = copy(&present).reverse(reversal, &bounds());
+                reversed.unwrap();
+                replica.unwrap()
+            }
+            None => copy(&present),
+        };
+
+        let text = back.content().to_string();
+        let only = |is_kept: fn(&char) -> bool| text.chars().filter(is_kept).collect::<String>();
+        prop_assert_eq!(only(char::is_ascii_lowercase), letters);
+        prop_assert_eq!(only(char::is_ascii_digit), "");
+        prop_assert_eq!(only(char::is_ascii_uppercase).len(), others.len());
+    }
 }
