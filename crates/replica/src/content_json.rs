@@ -83,7 +83,7 @@ impl Replica {
 }
 
 /// Returns a root type, of which kind is not known, as JSON. `None` if it is empty.
-fn root_json(branch: BranchPtr, txn: &impl ReadTxn) -> Option<Value> {
+pub(crate) fn root_json(branch: BranchPtr, txn: &impl ReadTxn) -> Option<Value> {
     let (map, text) = (MapRef::from(branch), TextRef::from(branch));
     match (map.len(txn), text.len(txn)) {
         (0, 0) => None,
@@ -149,7 +149,7 @@ fn formats(chunk: &Diff<YChange>) -> Option<&Attrs> {
 }
 
 /// Returns a value or a shared type as JSON.
-fn shared_json(shared: &Out, txn: &impl ReadTxn) -> Value {
+pub(crate) fn shared_json(shared: &Out, txn: &impl ReadTxn) -> Value {
     match shared {
         Out::Any(any) => value(any),
         Out::YText(text) => steps(&chunks(text, txn), txn),
@@ -270,7 +270,7 @@ fn mark(name: &str, format: &Any) -> Value {
 }
 
 /// Returns a value of Yjs as JSON. One that JSON does not have is null, and a subdocument is an object with its guid.
-fn value(any: &Any) -> Value {
+pub(crate) fn value(any: &Any) -> Value {
     if let Some(guid) = guid_of(any) {
         return json!({ "guid": guid });
     }

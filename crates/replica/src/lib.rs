@@ -10,6 +10,7 @@
 mod body;
 mod branches;
 mod compaction;
+mod comparison;
 mod conflicts;
 mod content_json;
 mod cuts;
@@ -30,6 +31,7 @@ mod weight;
 
 pub use body::{BodyKind, BodyMismatch, DocumentBody};
 pub use compaction::Uncopied;
+pub use comparison::{ChangeCounts, Difference};
 pub use merge::{MergeBounds, MergeError, Merged};
 pub use positions::Selection;
 pub use replica::{ApplyBounds, ApplyError, CorruptDocument, Replica, StateError};

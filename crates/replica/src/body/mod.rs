@@ -21,9 +21,10 @@ use self::{
     update::BodyUpdate,
 };
 use super::{
+    comparison::{Failure, ReadAllowance},
     merge::MergeBounds,
     replica::{MARKS, Replica, TEXT},
-    restoration::{Failure, ReadAllowance, RestoreError, Restored},
+    restoration::{RestoreError, Restored},
 };
 
 /// The most bytes of the name of a root type.
@@ -144,7 +145,7 @@ impl Replica {
             let names = MarkNames::of(&old);
             // It was read before, without the present content.
             let new = BodyReader::new(&names).read(body.kind, &body.json, Some(&old));
-            let mut new = new.map_err(|_mismatch| in_root(Failure::Unrestorable))?;
+            let mut new = new.map_err(|_mismatch| in_root(Failure::Unsupported))?;
             new.digest(&hashes);
             BodyUpdate::new(txn, until, allowance).update(root, &old, &new).map_err(in_root)
         });

@@ -15,9 +15,9 @@ use yrs::{
 };
 
 use crate::{
-    branches::branch_of,
+    branches::{branch_of, entries},
+    comparison::{Element, ElementSequence, Failure, ReadAllowance, What, canonical},
     content_json::mark_kind,
-    restoration::{Element, ElementSequence, Failure, ReadAllowance, What, canonical, entries},
     subdocuments::guid_of,
 };
 
@@ -129,7 +129,7 @@ impl BodyNode {
                 What::Embed(value) => BodyContent::Embed(value),
                 // In JSON it would be an object, which is no subdocument.
                 What::Value(value) if guid_of(&value).is_some() => {
-                    return Err(Failure::Unrestorable);
+                    return Err(Failure::Unsupported);
                 }
                 What::Value(value) => BodyContent::Value(value),
                 What::Type(shared) => {
@@ -150,7 +150,7 @@ impl BodyNode {
     ) -> Result<Self, Failure> {
         match (BodyNodeKind::of(shared), branch_of(shared)) {
             (Some(kind), Some(branch)) => Self::read(kind, branch, txn, allowance, hashes),
-            _ => Err(Failure::Unrestorable),
+            _ => Err(Failure::Unsupported),
         }
     }
 

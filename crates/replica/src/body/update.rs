@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     branches::branch_of,
-    restoration::{
-        Element, ElementSequence, Failure, ReadAllowance, SequenceWriter, What, Writing, canonical,
-        text_elements,
+    comparison::{
+        Element, ElementSequence, Failure, ReadAllowance, What, Writing, canonical, text_elements,
     },
+    restoration::SequenceWriter,
 };
 
 /// Writes nodes into a document.
@@ -73,7 +73,7 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
                 }
                 (Some(BodyEntry::Node(old)), BodyEntry::Node(new)) if old.kind == new.kind => {
                     let kept = map.get(self.sequences.txn, key);
-                    let kept = kept.as_ref().and_then(branch_of).ok_or(Failure::Unrestorable)?;
+                    let kept = kept.as_ref().and_then(branch_of).ok_or(Failure::Unsupported)?;
                     self.update(kept, old, new)?;
                 }
                 (_, BodyEntry::Node(new)) => {
@@ -95,7 +95,7 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
         let present = types(&ElementSequence::read(branch, *txn, allowance)?.elements);
         let (old_nodes, new_nodes) = (old.children(), new.children());
         if present.len() != old_nodes.len() {
-            return Err(Failure::Unrestorable);
+            return Err(Failure::Unsupported);
         }
         let pairs = pairs(&old_nodes, &new_nodes, until)?;
         let mut standing = Vec::with_capacity(new_nodes.len());
@@ -108,7 +108,7 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
         let sequence = self.sequence(&new.pieces, standing)?;
         let written = types(&self.sequences.write_sequence(branch, &sequence)?);
         if written.len() != new_nodes.len() {
-            return Err(Failure::Unrestorable);
+            return Err(Failure::Unsupported);
         }
         for ((written, new), pair) in written.iter().zip(new_nodes).zip(pairs) {
             match (pair.and_then(|old| old_nodes.get(old)), branch_of(written)) {
@@ -121,7 +121,7 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
 
     /// Gives an empty shared type the content of a node.
     fn fill(&mut self, blank: &Out, node: &BodyNode) -> Result<(), Failure> {
-        let branch = branch_of(blank).ok_or(Failure::Unrestorable)?;
+        let branch = branch_of(blank).ok_or(Failure::Unsupported)?;
         let nothing = BodyNode::new(node.kind.clone());
         self.update_entries(&MapRef::from(branch), &nothing.entries, &node.entries)?;
         match node.pieces.is_empty() {
@@ -153,7 +153,7 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
                     elements.push(element(What::Value(value.clone())));
                 }
                 BodyContent::Node(_) => {
-                    let shared = standing.next().ok_or(Failure::Unrestorable)?;
+                    let shared = standing.next().ok_or(Failure::Unsupported)?;
                     elements.push(element(What::Type(shared)));
                 }
             }

@@ -6,13 +6,10 @@
 //!
 //! Invariant: a document that was restored has the content of the earlier version. Otherwise the restoration has failed.
 
-mod element;
-mod sequence;
+mod blank;
 mod sequence_writer;
 mod text_steps;
 mod writer;
-
-use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use protocol::{
@@ -20,26 +17,20 @@ use protocol::{
     wire::yjs::{Outline, OutlineError},
 };
 use thiserror::Error;
-use yrs::{
-    ClientID, Out, ReadTxn, StateVector, Transact as _, TransactionMut,
-    branch::{Branch, BranchPtr},
-};
+use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _, TransactionMut};
 
 use super::{
+    branches::root_pairs,
+    comparison::ReadAllowance,
     cuts::Splits,
     merge::{MergeBounds, MergeError},
     panic_guard::guarded,
     parts::Extent,
-    replica::{MARKS, Replica},
+    replica::Replica,
     structs::most_added_by,
 };
+pub(crate) use sequence_writer::SequenceWriter;
 use writer::Writer;
-pub(crate) use {
-    element::{Element, What, canonical},
-    sequence::{ElementSequence, ReadAllowance, Writing, text_elements},
-    sequence_writer::SequenceWriter,
-    writer::{Failure, entries},
-};
 
 /// The reason why the content of an earlier version was not brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -88,25 +79,15 @@ impl Replica {
         earlier: &Self,
         bounds: &MergeBounds,
     ) -> Result<Option<Restored>, RestoreError> {
-        let names: BTreeSet<String> = self.root_names().chain(earlier.root_names()).collect();
-        // The kinds of root types are not stored, so it does not matter that they begin as texts here.
-        let roots: Vec<_> = names
-            .into_iter()
-            .map(|name| {
-                let [present, then] =
-                    [&self.doc, &earlier.doc].map(|doc| doc.get_or_insert_text(name.as_str()));
-                let [present, then] =
-                    [present, then].map(|text| BranchPtr::from(AsRef::<Branch>::as_ref(&text)));
-                (name, present, then)
-            })
-            .collect();
+        let roots = root_pairs(self, earlier);
         let then = earlier.doc.transact();
         self.write_restored(bounds, |txn, until| {
             let allowance = ReadAllowance::default();
             let sequences = SequenceWriter { txn, until, allowance };
             let mut writer = Writer { sequences, then: &then };
-            roots.iter().try_for_each(|(name, present, then)| {
-                writer.restore(*present, *then).map_err(|failure| failure.in_root(name))
+            roots.iter().try_for_each(|root| {
+                let [present, then] = root.branches;
+                writer.restore(present, then).map_err(|failure| failure.in_root(&root.name))
             })
         })
     }
@@ -167,12 +148,6 @@ impl Replica {
             return Err(MergeError::TooLarge { size, limit });
         }
         Ok(())
-    }
-
-    fn root_names(&self) -> impl Iterator<Item = String> + use<> {
-        let txn = self.doc.transact();
-        let names = txn.root_refs().filter(|(name, _root)| *name != MARKS);
-        names.map(|(name, _root): (&str, Out)| name.to_owned()).collect::<Vec<_>>().into_iter()
     }
 }
 

@@ -7,13 +7,15 @@ use yrs::{
     types::{Attrs, Delta as TextStep},
 };
 
-use super::{
-    element::{Element, ElementIdentity, What, blank},
-    sequence::{ElementSequence, ReadAllowance, Step, Writing, changed_formats, steps_between},
-    text_steps::TextSteps,
-    writer::Failure,
+use super::{blank::blank, text_steps::TextSteps};
+use crate::{
+    comparison::{
+        Element, ElementIdentity, ElementSequence, Failure, ReadAllowance, Step, What, Writing,
+        changed_formats, steps_between,
+    },
+    splits::split_at_steps,
+    subdocuments::SubdocumentPrelim,
 };
-use crate::{splits::split_at_steps, subdocuments::SubdocumentPrelim};
 
 /// Finding a place in a list walks over this many elements for each step of the budget.
 const WALKED_PER_STEP: u32 = 64;
@@ -58,7 +60,7 @@ impl SequenceWriter<'_, '_> {
         }
         match pieces(&old.elements) == pieces(&new.elements) {
             true => Ok(old.elements),
-            false => Err(Failure::Unrestorable),
+            false => Err(Failure::Unsupported),
         }
     }
 
@@ -186,7 +188,7 @@ fn subdocument_of(element: &Element) -> Option<SubdocumentPrelim> {
 fn value_of(element: &Element) -> Result<Any, Failure> {
     match &element.what {
         What::Value(value) => Ok(value.clone()),
-        What::Text(_) | What::Embed(_) | What::Type(_) => Err(Failure::Unrestorable),
+        What::Text(_) | What::Embed(_) | What::Type(_) => Err(Failure::Unsupported),
     }
 }
 

@@ -1,37 +1,18 @@
 //! Writes what differs between a shared type and its earlier content.
 
-use std::collections::BTreeMap;
+use yrs::{Map as _, MapRef, Out, Transaction, TransactionMut, branch::BranchPtr};
 
-use protocol::domain::Exhausted;
-use yrs::{Map as _, MapRef, Out, ReadTxn, Transaction, TransactionMut, branch::BranchPtr};
-
-use super::{
-    RestoreError,
-    element::{Element, What, blank, identity_of, is_same_kind},
-    sequence::ElementSequence,
-    sequence_writer::SequenceWriter,
+use super::{RestoreError, blank::blank, sequence_writer::SequenceWriter};
+use crate::{
+    branches::{branch_of, entries},
+    comparison::{Element, ElementSequence, Failure, What, identity_of, is_same_kind},
+    subdocuments::SubdocumentPrelim,
 };
-use crate::{branches::branch_of, subdocuments::SubdocumentPrelim};
-
-/// Why a root type was not brought back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// It has content of a kind that cannot be written again.
-    Unrestorable,
-    /// It was too much work.
-    Exhausted(Exhausted),
-}
-
-impl From<Exhausted> for Failure {
-    fn from(exhausted: Exhausted) -> Self {
-        Self::Exhausted(exhausted)
-    }
-}
 
 impl Failure {
     pub(crate) fn in_root(self, name: &str) -> RestoreError {
         match self {
-            Self::Unrestorable => RestoreError::Unrestorable { name: name.to_owned() },
+            Self::Unsupported => RestoreError::Unrestorable { name: name.to_owned() },
             Self::Exhausted(exhausted) => exhausted.into(),
         }
     }
@@ -95,10 +76,10 @@ impl Writer<'_, '_> {
     /// Restores the content of a shared type. Values have none.
     fn restore_type(&mut self, present: &Out, then: &Out) -> Result<(), Failure> {
         match (branch_of(present), branch_of(then)) {
-            (Some(_), Some(_)) if !is_same_kind(present, then) => Err(Failure::Unrestorable),
+            (Some(_), Some(_)) if !is_same_kind(present, then) => Err(Failure::Unsupported),
             (Some(present), Some(then)) => self.restore(present, then),
             (None, None) => Ok(()),
-            _ => Err(Failure::Unrestorable),
+            _ => Err(Failure::Unsupported),
         }
     }
 }
@@ -117,9 +98,4 @@ fn insert_entry(
         return Ok(value.clone());
     }
     Ok(map.insert(txn, key, blank(value)?))
-}
-
-/// Returns the entries of a map, or the attributes of XML.
-pub(crate) fn entries(map: &MapRef, txn: &impl ReadTxn) -> BTreeMap<String, Out> {
-    map.iter(txn).map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -2,13 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use yrs::{
-    Any, ArrayPrelim, In, MapPrelim, Out, XmlElementPrelim, XmlFragmentPrelim, XmlTextPrelim,
-    branch::BranchID,
-    types::{Attrs, text::TextPrelim},
-};
+use yrs::{Any, Out, branch::BranchID, types::Attrs};
 
-use super::writer::Failure;
 use crate::branches::branch_of;
 
 /// One element of a sequence.
@@ -40,7 +35,7 @@ pub(crate) struct TextPiece {
 
 impl TextPiece {
     /// Returns a whole chunk.
-    pub(super) fn whole(chunk: Arc<str>) -> Self {
+    pub(crate) fn whole(chunk: Arc<str>) -> Self {
         Self { bytes: 0..chunk.len(), chunk }
     }
 
@@ -49,7 +44,7 @@ impl TextPiece {
     }
 
     /// Splits it into these parts, which are consecutive.
-    pub(super) fn parts<'a>(
+    pub(crate) fn parts<'a>(
         &'a self,
         parts: impl Iterator<Item = &'a str> + 'a,
     ) -> impl Iterator<Item = Self> + 'a {
@@ -62,7 +57,7 @@ impl TextPiece {
     }
 
     /// Splits it in two, before this byte.
-    pub(super) fn split_at(&self, byte: usize) -> [Self; 2] {
+    pub(crate) fn split_at(&self, byte: usize) -> [Self; 2] {
         let at = self.bytes.start + byte;
         [self.bytes.start..at, at..self.bytes.end]
             .map(|bytes| Self { chunk: Arc::clone(&self.chunk), bytes })
@@ -71,7 +66,7 @@ impl TextPiece {
 
 /// What tells elements apart. Shared types are the same if they are the same item of Yjs, all others if they are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum ElementIdentity<'a> {
+pub(crate) enum ElementIdentity<'a> {
     Text(&'a str),
     Embed(String),
     Value(String),
@@ -81,7 +76,7 @@ pub(super) enum ElementIdentity<'a> {
 
 impl Element {
     /// The length in a text: in UTF-16 code units.
-    pub(super) fn units(&self) -> u32 {
+    pub(crate) fn units(&self) -> u32 {
         let units = match &self.what {
             What::Text(piece) => piece.text().encode_utf16().count(),
             What::Embed(_) | What::Value(_) | What::Type(_) => 1,
@@ -89,7 +84,7 @@ impl Element {
         u32::try_from(units).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn identity(&self) -> ElementIdentity<'_> {
+    pub(crate) fn identity(&self) -> ElementIdentity<'_> {
         match &self.what {
             What::Text(piece) => ElementIdentity::Text(piece.text()),
             What::Embed(value) => ElementIdentity::Embed(canonical(value)),
@@ -100,7 +95,7 @@ impl Element {
 }
 
 /// Returns the identity of the value of a map.
-pub(super) fn identity_of(value: &Out) -> ElementIdentity<'static> {
+pub(crate) fn identity_of(value: &Out) -> ElementIdentity<'static> {
     match value {
         Out::Any(value) => ElementIdentity::Value(canonical(value)),
         shared => type_identity(shared),
@@ -116,22 +111,8 @@ fn type_identity(shared: &Out) -> ElementIdentity<'static> {
     }
 }
 
-/// Returns a value as it is, or an empty shared type of the same kind.
-pub(super) fn blank(value: &Out) -> Result<In, Failure> {
-    Ok(match value {
-        Out::Any(value) => In::Any(value.clone()),
-        Out::YText(_) => In::Text(TextPrelim::default().into()),
-        Out::YArray(_) => In::Array(ArrayPrelim::default()),
-        Out::YMap(_) => In::Map(MapPrelim::default()),
-        Out::YXmlElement(element) => In::XmlElement(XmlElementPrelim::empty(element.tag().clone())),
-        Out::YXmlFragment(_) => In::XmlFragment(XmlFragmentPrelim::default()),
-        Out::YXmlText(_) => In::XmlText(XmlTextPrelim::new("").into()),
-        Out::YDoc(_) | Out::UndefinedRef(_) => return Err(Failure::Unrestorable),
-    })
-}
-
 /// Returns whether two shared types are of the same kind, with the same name if they have one.
-pub(super) fn is_same_kind(one: &Out, other: &Out) -> bool {
+pub(crate) fn is_same_kind(one: &Out, other: &Out) -> bool {
     match (one, other) {
         (Out::YXmlElement(one), Out::YXmlElement(other)) => one.tag() == other.tag(),
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),

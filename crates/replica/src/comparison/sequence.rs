@@ -15,17 +15,17 @@ use yrs::{
 };
 
 use super::{
+    Failure,
     element::{Element, ElementIdentity, TextPiece, What},
-    writer::Failure,
 };
 
 /// Words with a lower similarity (0 to 1) are replaced as a whole.
 const MIN_SIMILARITY: f32 = 0.5;
 
-/// The most elements that one restoration reads: lines, objects, values and shared types, of both versions.
+/// The most elements that one comparison reads: lines, objects, values and shared types, of both versions.
 const MAX_ELEMENTS: usize = 2_000_000;
 
-/// The most bytes of text that one restoration compares word by word. Of more, whole lines are replaced.
+/// The most bytes of text that one comparison compares word by word. Of more, whole lines are replaced.
 const MAX_COMPARED_BYTES: usize = 1024 * 1024;
 
 /// A sequence that differs at more places is replaced from the first to the last of them.
@@ -40,7 +40,7 @@ pub(crate) enum Writing {
     List,
 }
 
-/// What a restoration may still take. Each element takes some hundred bytes of memory while it is compared.
+/// What a comparison may still take. Each element takes some hundred bytes of memory while it is compared.
 #[derive(Debug)]
 pub(crate) struct ReadAllowance {
     elements: usize,
@@ -80,7 +80,7 @@ impl ElementSequence {
     /// Reads the sequence of a shared type. Text is split into lines.
     ///
     /// # Errors
-    /// [`Failure::Unrestorable`] if it is neither a text nor a list.
+    /// [`Failure::Unsupported`] if it is neither a text nor a list.
     pub(crate) fn read(
         branch: BranchPtr,
         txn: &impl ReadTxn,
@@ -105,7 +105,7 @@ impl ElementSequence {
         let is_list = values.len() == length as usize
             && elements.iter().all(|element| matches!(element.what, What::Type(_)));
         if !is_list {
-            return Err(Failure::Unrestorable);
+            return Err(Failure::Unsupported);
         }
         let formats = Arc::new(Attrs::default());
         let element = |value| Element {
@@ -146,7 +146,7 @@ pub(crate) fn text_elements(
 
 /// A step from one sequence to another.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// An element stays, perhaps with other formats.
     Keep { old: Element, new: Element },
     /// An element goes.
@@ -157,7 +157,7 @@ pub(super) enum Step {
 
 impl Step {
     /// Whether it keeps an element and its formats.
-    pub(super) fn changes_nothing(&self) -> bool {
+    pub(crate) fn changes_nothing(&self) -> bool {
         match self {
             Self::Keep { old, new } => changed_formats(&old.formats, &new.formats).is_none(),
             Self::Delete(_) | Self::Insert(_) => false,
@@ -166,7 +166,7 @@ impl Step {
 }
 
 /// Returns the formats to set, and with null those to remove, if any differ.
-pub(super) fn changed_formats(old: &Attrs, new: &Attrs) -> Option<Attrs> {
+pub(crate) fn changed_formats(old: &Attrs, new: &Attrs) -> Option<Attrs> {
     let removed = old.keys().filter(|key| !new.contains_key(*key));
     let removed = removed.map(|key| (key.clone(), Any::Null));
     let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
@@ -192,11 +192,14 @@ impl Level {
         }
     }
 
-    /// Splits text into the parts of this level: lines, words, or graphemes.
+    /// Splits text into the parts of this level: lines, words, or graphemes. Other elements stay.
     fn split(self, elements: &[Element]) -> Vec<Element> {
         let mut parts = Vec::new();
-        for Element { what, formats } in elements {
-            let What::Text(piece) = what else { continue };
+        for whole @ Element { what, formats } in elements {
+            let What::Text(piece) = what else {
+                parts.push(whole.clone());
+                continue;
+            };
             let element = |part| Element { what: What::Text(part), formats: Arc::clone(formats) };
             match self {
                 Self::Lines => parts.push(element(piece.clone())),
@@ -216,7 +219,7 @@ impl Level {
 ///
 /// # Errors
 /// The comparison was stopped, or needs too many steps.
-pub(super) fn steps_between(
+pub(crate) fn steps_between(
     old: &[Element],
     new: &[Element],
     until: &CompareUntil,
@@ -269,7 +272,7 @@ impl Comparison<'_> {
             let (old, new) = (&old[op.old_range()], &new[op.new_range()]);
             match (op.tag(), level.next()) {
                 (DiffTag::Equal, _) => self.steps.extend(kept(old, new)),
-                (DiffTag::Replace, Some(next)) if is_text(old) && is_text(new) => {
+                (DiffTag::Replace, Some(next)) if has_text(old) && has_text(new) => {
                     self.replace_text(old, new, next)?;
                 }
                 (DiffTag::Delete | DiffTag::Insert | DiffTag::Replace, _) => {
@@ -280,7 +283,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Compares text that differs, part by part if it is not too long for that.
+    /// Compares what differs and has text, part by part if that is not too long.
     fn replace_text(
         &mut self,
         old: &[Element],
@@ -345,8 +348,8 @@ fn replaced<'a>(old: &'a [Element], new: &'a [Element]) -> impl Iterator<Item = 
     deleted.chain(new.iter().cloned().map(Step::Insert))
 }
 
-fn is_text(elements: &[Element]) -> bool {
-    elements.iter().all(|element| matches!(element.what, What::Text(_)))
+fn has_text(elements: &[Element]) -> bool {
+    elements.iter().any(|element| matches!(element.what, What::Text(_)))
 }
 
 fn text_bytes(elements: &[Element]) -> usize {
