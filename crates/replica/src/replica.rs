@@ -46,7 +46,7 @@ pub(crate) const OBJECT: &str = "\u{FFFC}";
 /// A stored state or update is not a valid Yjs v1 update, or stored changes do not fit each other.
 #[derive(Debug, Clone, Error)]
 #[error("the stored document is corrupt: {0}")]
-pub struct CorruptDocument(String);
+pub struct CorruptDocument(pub(crate) String);
 
 impl CorruptDocument {
     /// Creates the error for a stored delta that does not fit the text of the version before.
@@ -344,7 +344,7 @@ impl Replica {
     }
 }
 
-fn read_stored(update: &[u8]) -> Result<Outline, String> {
+pub(crate) fn read_stored(update: &[u8]) -> Result<Outline, String> {
     Outline::read(update, usize::MAX).map_err(|error| error.to_string())
 }
 

@@ -1,0 +1,19 @@
+//! Which change inserted each passage of a document.
+//!
+//! Every insertion has an id in Yjs: a client and a clock. The stored update of a change has the ids that it inserted
+//! ([`Insertions`]), and each piece of the content has the id of its insertion. So a passage leads to its change without comparing
+//! versions, whoever wrote it and with whichever editor.
+//!
+//! Invariant: the passages of a text, joined, are the text.
+
+mod insertions;
+mod passage;
+mod search;
+
+pub use insertions::Insertions;
+pub use passage::Passage;
+pub use search::{PassagePage, PassageSearch};
+
+#[cfg(test)]
+#[path = "passages_tests.rs"]
+mod tests;
