@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::domain::{Budget, Delta, DeltaStep, Exhausted};
 use yrs::{
-    Any, ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, ReadTxn as _, Text as _,
+    Any, ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Text as _, TextPrelim,
     TextRef, Transact as _, TransactionMut, Update, WriteTxn as _, XmlElementPrelim,
     XmlFragment as _, XmlTextPrelim, types::Attrs, updates::decoder::Decode as _,
 };
@@ -99,7 +99,7 @@ type Shown<'a> = (&'a str, &'a str, Option<&'a str>, u32, Option<&'a str>, Optio
 
 fn shown(passage: &Passage) -> Shown<'_> {
     let Passage { root, path, node, offset, text, by, .. } = passage;
-    (root, path, node.as_deref(), *offset, text.as_deref(), *by)
+    (&**root, &**path, node.as_deref(), *offset, text.as_deref(), *by)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_tree_has_its_texts_and_empty_nodes_in_order() {
     let second = server.edit(2, |txn| {
         let body = txn.get_or_insert_xml_fragment("default");
         body.insert(txn, 1, XmlElementPrelim::empty("image"));
-        let note = txn.get_or_insert_map("notes").insert(txn, "first", XmlTextPrelim::new("x"));
+        let note = txn.get_or_insert_map("notes").insert(txn, "first", TextPrelim::new("x"));
         note.insert(txn, 1, "y");
     });
     let passages = server.passages();
