@@ -1,18 +1,24 @@
-//! The content of an earlier version, in memory until it has been restored.
+//! The content of an earlier version, in memory until it has been restored or compared.
 
 use std::fmt;
 
 use parking_lot::Mutex;
 
-use super::{DocumentBody, MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica};
-use crate::{domain::Party, fair_queue::FairPermit, memory::LoadMemory};
+use super::{
+    Difference, DocumentBody, MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica,
+};
+use crate::{
+    domain::{CompareUntil, Exhausted, Party},
+    fair_queue::FairPermit,
+    memory::LoadMemory,
+};
 
 /// The content of a document at an earlier version. Its memory is counted for as long as it exists.
 pub struct EarlierContent {
     replica: Mutex<Replica>,
     weight: usize,
     _memory: Option<LoadMemory>,
-    /// The turn to restore a large document. `None` for a small one.
+    /// The turn to restore or compare a large document. `None` for a small one.
     _place: Option<FairPermit<Party>>,
 }
 
@@ -40,6 +46,18 @@ impl EarlierContent {
         bounds: &MergeBounds,
     ) -> (Option<Replica>, Result<Option<Restored>, RestoreError>) {
         present.restore(&self.replica.lock(), bounds)
+    }
+
+    /// Returns what differs between this content and that of a replica of the same document.
+    ///
+    /// # Errors
+    /// As [`Replica::difference_to`].
+    pub(super) fn difference_to(
+        &self,
+        other: &Replica,
+        until: &CompareUntil,
+    ) -> Result<Difference, Exhausted> {
+        self.replica.lock().difference_to(other, until)
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
 const MAX_WAITING: usize = 1_024;
 const MAX_WAITING_OF_PARTY: usize = 256;
 
-/// How long a restoration, or one who takes changes back, waits for its turn to load an earlier version.
+/// How long a restoration, a comparison, or one who takes changes back, waits for its turn to load an earlier version.
 const EARLIER_TURN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Of how many places one party may hold one.
@@ -100,6 +100,8 @@ pub(crate) struct DocumentLoader {
     heavy: FairQueue<Party>,
     /// One earlier version at a time: who has one waits for the memory of the present version.
     earlier: FairQueue<Party>,
+    /// Searches for the authors of a document: each reads its whole log.
+    authors: FairQueue<Party>,
     bounds: LoadBounds,
     memory: Arc<DocumentMemory>,
     closed_off: Arc<ClosedOff>,
@@ -133,9 +135,9 @@ impl DocumentLoader {
         metrics: Metrics,
     ) -> Self {
         let closed_off = Arc::new(ClosedOff::new(metrics));
-        let [medium, heavy] = [(); 2].map(|()| large_texts_queue(bounds.at_once));
+        let [medium, heavy, authors] = [(); 3].map(|()| large_texts_queue(bounds.at_once));
         let earlier = large_texts_queue(1);
-        Self { store, medium, heavy, earlier, bounds, memory, closed_off }
+        Self { store, medium, heavy, earlier, authors, bounds, memory, closed_off }
     }
 
     /// Returns the places for documents of a class. Small ones need none.
@@ -144,6 +146,15 @@ impl DocumentLoader {
             LoadClass::Small | LoadClass::Medium => &self.medium,
             LoadClass::Heavy => &self.heavy,
         }
+    }
+
+    /// Returns the places for searches of authors.
+    pub(super) fn authors(&self) -> &FairQueue<Party> {
+        &self.authors
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     pub(super) fn memory(&self) -> &Arc<DocumentMemory> {
@@ -243,7 +254,8 @@ impl DocumentLoader {
         Ok(LoadedReplica { replica, snapshot, memory })
     }
 
-    /// Loads the content of a document at an earlier version for a party that restores it, one large one at a time.
+    /// Loads the content of a document at an earlier version for a party that restores or compares it, one large one
+    /// at a time.
     ///
     /// # Errors
     /// [`LoadError`].

@@ -4,7 +4,8 @@
 //! has [`stage`] [`rebase`] or merge each onto the [`turn_document`], and commits the result in one transaction. What other
 //! nodes stored comes from their messages or from the change log ([`follow_log`]). The [`loader`] builds texts and replicas
 //! from a snapshot and the log, and a [`document_load`] ends what is too heavy. [`recent`] keeps the last changes in memory,
-//! and [`work_permits`] bound the work on large texts.
+//! and [`work_permits`] bound the work on large texts. Of the history, [`version_difference`] compares two versions,
+//! [`document_passages`] finds who wrote what, and [`entry_counts`] how much.
 //!
 //! No actor, socket or session appears here.
 //!
@@ -15,10 +16,13 @@ mod body_change;
 mod closed_off;
 mod compact;
 pub(crate) mod document_load;
+pub(crate) mod document_passages;
 pub(crate) mod document_state;
 mod earlier_content;
+pub(crate) mod entry_counts;
 mod follow_log;
 pub(crate) mod full_document;
+mod history_error;
 mod import;
 mod job;
 pub(crate) mod loader;
@@ -40,20 +44,25 @@ pub(crate) mod turn;
 pub(crate) mod turn_context;
 pub(crate) mod turn_document;
 pub(crate) mod turn_exchange;
+pub(crate) mod version_difference;
 pub(crate) mod work_permits;
 
 pub use acknowledgement::Acknowledgement;
 pub use body_change::BodyChange;
 pub use closed_off::TooHeavy;
 pub use compact::{CompactError, Compacted, Kept, compact};
+pub use document_passages::AuthoredPassages;
 pub use earlier_content::EarlierContent;
+pub use entry_counts::EntryCounts;
+pub use history_error::HistoryError;
 pub use import::{
     ImportError, ImportLimits, ImportedChange, ImportedState, merge_import, read_import,
 };
 pub use loader::LoadError;
 pub use replica::{
-    ApplyBounds, ApplyError, BodyKind, BodyMismatch, CorruptDocument, DocumentBody, MergeBounds,
-    MergeError, Merged, Replica, RestoreError, Restored, Reversal, ReversalError, Selection,
-    StateError, Uncopied,
+    ApplyBounds, ApplyError, BodyKind, BodyMismatch, ChangeCounts, CorruptDocument, Difference,
+    DocumentBody, Insertions, MergeBounds, MergeError, Merged, Passage, PassagePage, PassageSearch,
+    Replica, RestoreError, Restored, Reversal, ReversalError, Selection, StateError, Uncopied,
 };
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};
+pub use version_difference::VersionDifference;

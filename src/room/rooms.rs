@@ -23,8 +23,12 @@ use super::{
 use crate::{
     domain::{Content, Cursor, DocumentId, Party, SessionId, UserId, Version},
     editing::{
-        EarlierContent, EditError, EditKind, EditRequest, LoadError, Replica, StoredEdit,
+        AuthoredPassages, EarlierContent, EditError, EditKind, EditRequest, EntryCounts,
+        HistoryError, LoadError, Replica, StoredEdit, VersionDifference,
+        document_passages::PassageQuery,
+        entry_counts::ChangeRange,
         loader::{LoadedReplica, off_thread},
+        version_difference::VersionPair,
     },
     quota::{AllowanceUse, HeldDocument},
     store::StoreError,
@@ -185,6 +189,43 @@ impl Rooms {
         party: Party,
     ) -> Result<EarlierContent, LoadError> {
         self.shared.loader.earlier(document, version, party).await
+    }
+
+    /// Compares two versions of a document, for a party. Does not check access.
+    ///
+    /// # Errors
+    /// [`HistoryError`]; of its load errors as [`content_at`](Self::content_at).
+    pub(crate) async fn compare(
+        &self,
+        versions: VersionPair,
+        party: Party,
+    ) -> Result<VersionDifference, HistoryError> {
+        self.shared.loader.compare(versions, party).await
+    }
+
+    /// Finds who wrote the passages of a document at a version, for a party. Does not check access.
+    ///
+    /// # Errors
+    /// As [`compare`](Self::compare).
+    pub(crate) async fn find_passages(
+        &self,
+        query: PassageQuery,
+        party: Party,
+    ) -> Result<AuthoredPassages, HistoryError> {
+        self.shared.loader.passages(query, party).await
+    }
+
+    /// Counts what some changes of a document inserted and deleted, for a party. `None` if they are too large to be counted, or no
+    /// longer kept. Does not check access.
+    ///
+    /// # Errors
+    /// As [`compare`](Self::compare).
+    pub(crate) async fn count_changes(
+        &self,
+        changes: ChangeRange,
+        party: Party,
+    ) -> Result<Option<EntryCounts>, HistoryError> {
+        self.shared.loader.count_changes(changes, party).await
     }
 
     /// Moves the cursor of a session that has the document open, on this node or another.

@@ -11,7 +11,7 @@ use entity::{document, document_change};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{NamedVersion, Store, StoreError};
 use crate::domain::{DocumentId, User, UserId, Version, VersionRange};
 
 /// How many changes one query reads.
@@ -54,29 +54,32 @@ pub struct HistoryPage {
 
 /// The parts of a change that the history uses.
 #[derive(Debug, Clone, Copy)]
-struct ChangeSummary {
-    version: i64,
-    author: Option<Uuid>,
-    at: DateTime<Utc>,
-    takes_back: Option<VersionRange>,
+pub(super) struct ChangeSummary {
+    pub(super) version: i64,
+    pub(super) author: Option<Uuid>,
+    pub(super) at: DateTime<Utc>,
+    pub(super) takes_back: Option<VersionRange>,
     /// Whether it is an entry of its own.
-    is_alone: bool,
+    pub(super) is_alone: bool,
 }
 
 /// A row of [`ChangeSummary`]: version, author, time, kind, and the first and last version that it takes back.
 type SummaryRow =
     (i64, Option<Uuid>, DateTime<Utc>, document_change::Kind, Option<i64>, Option<i64>);
 
+/// The longest pause between two changes of one entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntryPause(pub(super) Duration);
+
 impl ChangeSummary {
     fn from_row((version, author, at, kind, from, to): SummaryRow) -> Self {
-        let range = |(from, to)| VersionRange { from: Version::new(from), to: Version::new(to) };
-        let takes_back = from.zip(to).map(range);
+        let takes_back = taken_range(from, to);
         let is_alone = takes_back.is_some() || kind == document_change::Kind::Compacted;
         Self { version, author, at, takes_back, is_alone }
     }
 
     /// Whether this change and `next`, the change after it, belong to one entry.
-    fn shares_entry_with(&self, next: &Self, pause: Duration) -> bool {
+    pub(super) fn shares_entry_with(&self, next: &Self, EntryPause(pause): EntryPause) -> bool {
         let between = (next.at - self.at).to_std().unwrap_or_default();
         let is_alone = self.is_alone || next.is_alone;
         !is_alone
@@ -84,6 +87,21 @@ impl ChangeSummary {
             && between <= pause
             && next.version % MAX_ENTRY_CHANGES != 0
     }
+}
+
+/// Returns the versions that a change takes back, from the columns of its row.
+pub(super) fn taken_range(from: Option<i64>, to: Option<i64>) -> Option<VersionRange> {
+    let range = |(from, to)| VersionRange { from: Version::new(from), to: Version::new(to) };
+    from.zip(to).map(range)
+}
+
+/// Returns the name of the newest version of a range that has one. `named` has the newest version first.
+pub(super) fn name_in(
+    named: &[NamedVersion],
+    VersionRange { from, to }: VersionRange,
+) -> Option<Arc<str>> {
+    let found = named.iter().find(|named| (from..=to).contains(&named.version));
+    found.map(|named| Arc::clone(&named.name))
 }
 
 impl Store {
@@ -100,8 +118,8 @@ impl Store {
         count: u32,
     ) -> Result<HistoryPage, StoreError> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let mut collector =
-            EntryCollector { entries: Vec::new(), count, pause: self.history_pause };
+        let pause = EntryPause(self.history_pause);
+        let mut collector = EntryCollector { entries: Vec::new(), count, pause };
         let mut below = before.map_or(i64::MAX, Version::number);
         let mut changes_read = 0;
         loop {
@@ -157,7 +175,7 @@ impl Store {
     }
 
     /// Returns the creation of the document as a change, if it is the change just before `below` or the only one.
-    async fn find_creation(
+    pub(super) async fn find_creation(
         &self,
         document: DocumentId,
         below: i64,
@@ -208,22 +226,19 @@ impl Store {
     ) -> Result<HistoryPage, StoreError> {
         let authors = entries.iter().filter_map(|entry| entry.author).map(UserId::from);
         let users: HashMap<UserId, User> = self.load_users(authors).await?;
-        // Newest first.
         let named = self.list_named_versions([document]).await?.remove(&document);
         let named = named.unwrap_or_default();
-        let name_in = |from: i64, to: i64| {
-            let mut named = named.iter();
-            let found = named.find(|named| (from..=to).contains(&named.version.number()));
-            found.map(|named| Arc::clone(&named.name))
-        };
-        let entries = entries.into_iter().map(|entry| HistoryEntry {
-            from: Version::new(entry.first.version),
-            to: Version::new(entry.to),
-            author: entry.author.and_then(|author| users.get(&author.into()).cloned()),
-            started_at: entry.first.at,
-            ended_at: entry.ended_at,
-            name: name_in(entry.first.version, entry.to),
-            takes_back: entry.first.takes_back,
+        let entries = entries.into_iter().map(|entry| {
+            let (from, to) = (Version::new(entry.first.version), Version::new(entry.to));
+            HistoryEntry {
+                from,
+                to,
+                author: entry.author.and_then(|author| users.get(&author.into()).cloned()),
+                started_at: entry.first.at,
+                ended_at: entry.ended_at,
+                name: name_in(&named, VersionRange { from, to }),
+                takes_back: entry.first.takes_back,
+            }
         });
         Ok(HistoryPage { entries: entries.collect(), has_next })
     }
@@ -242,7 +257,7 @@ struct PartialEntry {
 struct EntryCollector {
     entries: Vec<PartialEntry>,
     count: usize,
-    pause: Duration,
+    pause: EntryPause,
 }
 
 impl EntryCollector {

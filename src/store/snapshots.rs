@@ -121,6 +121,19 @@ impl Store {
         &self,
         document: DocumentId,
     ) -> Result<Option<Snapshot>, StoreError> {
+        let oldest = self.find_oldest_version(document).await?;
+        self.find_snapshot(document, oldest.unwrap_or(Version::new(i64::MAX))).await
+    }
+
+    /// Returns the version of the oldest snapshot of a document that is kept: the change log is complete after it. `None` if the
+    /// document has no snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_oldest_version(
+        &self,
+        document: DocumentId,
+    ) -> Result<Option<Version>, StoreError> {
         let oldest: Option<i64> = document_snapshot::Entity::find()
             .select_only()
             .column(document_snapshot::Column::Version)
@@ -129,7 +142,7 @@ impl Store {
             .into_tuple()
             .one(&self.readers)
             .await?;
-        self.find_snapshot(document, oldest.map_or(Version::new(i64::MAX), Version::new)).await
+        Ok(oldest.map(Version::new))
     }
 
     async fn find_snapshot_row(

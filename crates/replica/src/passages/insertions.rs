@@ -15,6 +15,8 @@ pub struct Insertions {
     /// The ranges of each client, in the order of clocks.
     ranges: HashMap<u64, Vec<InsertedRange>>,
     count: usize,
+    /// What stands for everything else.
+    others: Option<u32>,
 }
 
 /// Clocks of one client from `start` to before `end`.
@@ -26,6 +28,12 @@ struct InsertedRange {
 }
 
 impl Insertions {
+    /// Returns insertions of which none is noted. `others` stands for the change of those that are not noted, if that is known.
+    #[must_use]
+    pub fn beginning_with(others: Option<u32>) -> Self {
+        Self { others, ..Self::default() }
+    }
+
     /// Notes what the stored update of a change inserted, which `by` stands for. Changes are noted in the order of their versions.
     /// Spends a step for each struct.
     ///
@@ -56,12 +64,12 @@ impl Insertions {
     /// Returns what stands for the change that inserted this clock of a client, if it is known, and the clock up to which the answer
     /// is the same.
     pub(super) fn at(&self, client: u64, clock: u32) -> (Option<u32>, u32) {
-        let Some(ranges) = self.ranges.get(&client) else { return (None, u32::MAX) };
+        let Some(ranges) = self.ranges.get(&client) else { return (self.others, u32::MAX) };
         let next = ranges.partition_point(|range| range.end <= clock);
         match ranges.get(next) {
             Some(range) if range.start <= clock => (Some(range.by), range.end),
-            Some(range) => (None, range.start),
-            None => (None, u32::MAX),
+            Some(range) => (self.others, range.start),
+            None => (self.others, u32::MAX),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     lib0::{Lib0Reader, MAX_VALUE_DEPTH, Malformed},
-    outline::{DELETED, Outline, STRING, TYPE, read_length},
+    outline::{DELETED, EMBED, Outline, STRING, TYPE, read_length},
     subdocuments::is_wrapped,
     unsupported::Replacement,
 };
@@ -13,7 +13,6 @@ use crate::wire::{json_surrogates, json_values::count_values};
 /// Kinds of content, besides those that the outline names.
 const JSON: u8 = 2;
 pub(super) const BINARY: u8 = 3;
-const EMBED: u8 = 5;
 const FORMAT: u8 = 6;
 const ANY: u8 = 8;
 pub(super) const SUBDOCUMENT: u8 = 9;

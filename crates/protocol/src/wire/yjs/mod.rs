@@ -18,6 +18,7 @@ mod item_content;
 mod lib0;
 mod message;
 mod outline;
+mod outline_counts;
 mod parts;
 mod subdocuments;
 mod unsupported;

@@ -34,6 +34,7 @@ pub(super) const KIND: u8 = 0x1F;
 const GC: u8 = 0;
 pub(super) const DELETED: u8 = 1;
 pub(super) const STRING: u8 = 4;
+pub(super) const EMBED: u8 = 5;
 pub(super) const TYPE: u8 = 7;
 const SKIP: u8 = 10;
 
@@ -120,6 +121,10 @@ pub struct Outline {
     /// Whether the update has exactly these deleted ranges: none was joined with another or left out.
     pub(super) has_ranges_of_update: bool,
     pub(super) has_types: bool,
+    /// The UTF-16 code units of its text.
+    pub(super) text_units: u64,
+    /// The shared types and embedded objects in it.
+    pub(super) nodes: u64,
     has_non_text: bool,
     /// Whether it leaves out some clocks between its structs.
     pub(super) has_skips: bool,
@@ -243,6 +248,11 @@ impl Outline {
             }
             BINARY if !is_supported => self.replacements.push(Replacement::Wrapped(item)),
             _ if !is_supported => self.replacements.push(Replacement::LeftOut(item)),
+            _ => {}
+        }
+        match kind {
+            STRING => self.text_units += u64::from(length),
+            TYPE | EMBED => self.nodes += 1,
             _ => {}
         }
         if length > 0 {

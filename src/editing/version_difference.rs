@@ -1,0 +1,83 @@
+//! Compares two versions of a document.
+//!
+//! Both are in memory at the same time. So only one large version is compared or restored at a time: it keeps its memory while it
+//! waits for that of the other one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    ChangeCounts, HistoryError, LoadError,
+    earlier_content::EarlierContent,
+    loader::{DocumentLoader, LoadedReplica, MAX_INLINE_BYTES},
+    stoppable::{Unfinished, run_stoppable},
+};
+use crate::domain::{Budget, CompareUntil, Content, DocumentId, Exhausted, Party, Version};
+
+/// The most steps of a comparison: elements that are compared.
+const MAX_STEPS: u64 = 50_000_000;
+
+/// The time after which a comparison becomes coarser.
+const COMPARE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Two versions to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VersionPair {
+    pub(crate) document: DocumentId,
+    pub(crate) from: Version,
+    pub(crate) to: Version,
+}
+
+/// What differs between two versions.
+#[derive(Debug)]
+pub struct VersionDifference {
+    /// A JSON object with the root types that differ, by name.
+    pub json: Content,
+    /// How much differs.
+    pub counts: ChangeCounts,
+}
+
+impl DocumentLoader {
+    /// Compares two versions of a document for a party.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub(crate) async fn compare(
+        &self,
+        VersionPair { document, from, to }: VersionPair,
+        party: Party,
+    ) -> Result<VersionDifference, HistoryError> {
+        let earlier = self.earlier(document, from, party).await?;
+        let later = self.replica(document, to, party).await?;
+        let bytes = earlier.weight().saturating_add(later.replica.weight());
+        let within = self.bounds().within;
+        let budget = Budget::new(MAX_STEPS);
+        let work = move |budget: &Budget| difference(earlier, later, budget);
+        if bytes <= MAX_INLINE_BYTES {
+            return Ok(work(&budget)?);
+        }
+        let done = run_stoppable(budget, within, work).await;
+        let done = done.map_err(|unfinished| match unfinished {
+            Unfinished::Late => HistoryError::TooMuchWork(Exhausted::Stopped),
+            Unfinished::Panicked => LoadError::Aborted.into(),
+        })?;
+        Ok(done?)
+    }
+}
+
+/// Compares two versions, and then frees their memory.
+fn difference(
+    earlier: EarlierContent,
+    LoadedReplica { replica, memory, .. }: LoadedReplica,
+    budget: &Budget,
+) -> Result<VersionDifference, Exhausted> {
+    let deadline = (Instant::now() + COMPARE_WITHIN).into_std();
+    let until = CompareUntil { deadline, budget: budget.clone() };
+    let difference = earlier.difference_to(&replica, &until);
+    drop((earlier, replica, memory));
+    let difference = difference?;
+    let json = Content::from(&*Value::Object(difference.roots).to_string());
+    Ok(VersionDifference { json, counts: difference.counts })
+}
