@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     auth::{PasswordError, TooManyFailures},
-    domain::{InvalidInput, Version},
-    editing::{EditError, LoadError},
+    domain::{Exhausted, InvalidInput, Version},
+    editing::{EditError, HistoryError, LoadError},
     quota::QuotaExceeded,
     room::RoomError,
     roster::RosterUnavailable,
@@ -72,6 +72,8 @@ pub enum ApiError {
     Edit(EditError),
     /// A text could not be loaded.
     Load(LoadError),
+    /// Versions could not be compared, or authors not found.
+    History(HistoryError),
     /// The room refused a subscriber.
     Room(RoomError),
     /// Sessions on other nodes cannot be looked up.
@@ -188,6 +190,7 @@ impl ApiError {
             Self::Store(error) => report_store(error),
             Self::Edit(error) => report_edit(error),
             Self::Load(error) => report_load(error),
+            Self::History(error) => report_history(error),
             Self::Room(error) => report_room(*error),
             Self::Roster(_) => ErrorReport::unavailable(
                 "Sessions on other nodes cannot be looked up at the moment. Try again in a moment.",
@@ -212,12 +215,16 @@ impl ApiError {
             // Anybody can cause it.
             Self::Password(PasswordError::Busy | PasswordError::Invalid(_)) => None,
             Self::Load(LoadError::Busy | LoadError::TooHeavy(_))
+            | Self::History(HistoryError::Load(LoadError::Busy | LoadError::TooHeavy(_)))
+            | Self::History(HistoryError::Load(LoadError::Store(StoreError::Busy)))
             | Self::Edit(EditError::Load(LoadError::Busy | LoadError::TooHeavy(_)))
             | Self::Store(StoreError::Busy | StoreError::NoAnswer)
             | Self::Load(LoadError::Store(StoreError::Busy))
             | Self::Edit(EditError::Load(LoadError::Store(StoreError::Busy))) => None,
             Self::Store(error) | Self::Edit(EditError::Store(error)) => Some(error),
-            Self::Load(error) | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
+            Self::Load(error)
+            | Self::History(HistoryError::Load(error))
+            | Self::Edit(EditError::Load(error)) => Some(load_cause(error)),
             Self::Password(error) => Some(error),
             Self::NotWritten(error) => Some(error),
             // The others have no cause: each describes itself completely.
@@ -240,6 +247,7 @@ impl ApiError {
                 | EditError::Unknown
                 | EditError::Overtaken,
             )
+            | Self::History(HistoryError::TooMuchWork(_))
             | Self::NotSignedIn
             | Self::WrongCredentials
             | Self::NoRegistration
@@ -352,6 +360,22 @@ fn report_load(error: &LoadError) -> ErrorReport {
         LoadError::TooHeavy(cause) => ErrorReport::unavailable(format!(
             "The document cannot be opened: {cause}. Ask the operator of the server to compact it."
         )),
+    }
+}
+
+fn report_history(error: &HistoryError) -> ErrorReport {
+    match error {
+        HistoryError::Load(LoadError::NotKept) => ErrorReport::bad_input(
+            "A version is no longer kept. Query `documentHistory` for the versions that are.",
+        ),
+        HistoryError::Load(error) => report_load(error),
+        HistoryError::TooMuchWork(Exhausted::Steps) => ErrorReport::bad_input(
+            "The versions have too many parts, or the history of the document too many changes. Read the versions with \
+             `documentAt`.",
+        ),
+        HistoryError::TooMuchWork(Exhausted::Stopped) => ErrorReport::unavailable(
+            "The history of the document is too long to be read in time. Try again later, or read versions with `documentAt`.",
+        ),
     }
 }
 
@@ -494,6 +518,7 @@ from! {
     StoreError => Store,
     EditError => Edit,
     LoadError => Load,
+    HistoryError => History,
     RoomError => Room,
     QuotaExceeded => Quota,
     RosterUnavailable => Roster,

@@ -40,7 +40,8 @@ impl HistoryQueries {
         let first = page_length::length(first)?;
         let before = after.as_deref().map(page_cursor).transpose()?;
         let list = api(ctx)?.store.list_history(admitted.document, before, first);
-        Ok(HistoryConnection::new(read(ctx, list).await?, before.is_some()))
+        let page = read(ctx, list).await?;
+        Ok(HistoryConnection::new(admitted.document, page, before.is_some()))
     }
 
     /// A document at a version: its text, and its whole content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
@@ -167,13 +168,12 @@ pub(in crate::graphql) async fn named(
 ///
 /// # Errors
 /// It has no such version, it has been deleted, or the store failed.
-async fn existing_version(
+pub(super) async fn existing_version(
     ctx: &Context<'_>,
     admitted: &Admitted<'_>,
     version: i64,
 ) -> Result<Version, ApiError> {
-    let head = read(ctx, api(ctx)?.store.find_head(admitted.document)).await?;
-    let (version, head) = (Version::new(version), head.ok_or(StoreError::Denied)?.version);
+    let (version, head) = (Version::new(version), head_of(ctx, admitted).await?);
     if version < Version::FIRST || version > head {
         return Err(InvalidInput::new(format!(
             "The document has no version {version}. Use a version from 1 to {head}."
@@ -181,6 +181,18 @@ async fn existing_version(
         .into());
     }
     Ok(version)
+}
+
+/// Returns the newest version of the document.
+///
+/// # Errors
+/// It has been deleted, or the store failed.
+pub(super) async fn head_of(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+) -> Result<Version, ApiError> {
+    let head = read(ctx, api(ctx)?.store.find_head(admitted.document)).await?;
+    Ok(head.ok_or(StoreError::Denied)?.version)
 }
 
 fn not_kept(version: Version) -> InvalidInput {

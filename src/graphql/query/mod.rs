@@ -7,6 +7,7 @@ mod history;
 mod links;
 mod nodes;
 mod root;
+mod versions;
 
 pub(super) use history::{earlier_content, named, restoration, reversal};
 pub(super) use root::Query;

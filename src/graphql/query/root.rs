@@ -5,6 +5,7 @@ use async_graphql::MergedObject;
 use super::{
     accounts::AccountQueries, documents::DocumentQueries, groups::GroupQueries,
     history::HistoryQueries, links::LinkQueries, nodes::NodeQueries,
+    versions::VersionQueries,
 };
 
 /// The root of all queries.
@@ -13,6 +14,7 @@ pub struct Query(
     AccountQueries,
     DocumentQueries,
     HistoryQueries,
+    VersionQueries,
     LinkQueries,
     GroupQueries,
     NodeQueries,

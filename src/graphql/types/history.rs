@@ -2,12 +2,17 @@
 
 use async_graphql::{Context, ID, Object};
 
-use super::{Base64, JsonValue, PageInfo, Timestamp, UserType, VersionRangeType, id::id};
+use super::{
+    Base64, JsonValue, PageInfo, Timestamp, UserType, VersionRangeType, difference::EntryCountsType,
+    id::id,
+};
 use crate::{
     domain::{DocumentId, Version},
+    editing::entry_counts::ChangeRange,
     graphql::{
         ApiError,
         answer::{Encoded, FirstTime, answer_budget},
+        caller::{api, caller},
         complexity::{CONTENT, TEXT_REBUILD},
         loaders::loaders,
     },
@@ -15,7 +20,17 @@ use crate::{
 };
 
 /// An entry of the history.
-pub(in crate::graphql) struct HistoryEntryType(HistoryEntry);
+pub(in crate::graphql) struct HistoryEntryType {
+    document: DocumentId,
+    entry: HistoryEntry,
+}
+
+impl HistoryEntryType {
+    /// Creates an entry of the history of `document`.
+    pub(super) fn new(document: DocumentId, entry: HistoryEntry) -> Self {
+        Self { document, entry }
+    }
+}
 
 /// An entry of the history: consecutive changes by one author, with pauses of at most `store.history_pause` (5 minutes by
 /// default) between them. What `takeBackChanges` makes is an entry of its own.
@@ -23,37 +38,46 @@ pub(in crate::graphql) struct HistoryEntryType(HistoryEntry);
 impl HistoryEntryType {
     /// The version that the first change created.
     async fn from_version(&self) -> i64 {
-        self.0.from.number()
+        self.entry.from.number()
     }
 
     /// The version that the last change created. Pass it to `documentAt` for the text after this entry.
     async fn to_version(&self) -> i64 {
-        self.0.to.number()
+        self.entry.to.number()
     }
 
     /// The author of the changes. Null of a compaction, and if the account of the author was deleted.
     async fn author(&self) -> Option<UserType> {
-        self.0.author.clone().map(UserType)
+        self.entry.author.clone().map(UserType)
     }
 
     /// The time at which the first change was stored.
     async fn started_at(&self) -> Timestamp {
-        Timestamp(self.0.started_at)
+        Timestamp(self.entry.started_at)
     }
 
     /// The time at which the last change was stored.
     async fn ended_at(&self) -> Timestamp {
-        Timestamp(self.0.ended_at)
+        Timestamp(self.entry.ended_at)
+    }
+
+    /// How much the changes inserted and deleted. Null if they have more than 8 MiB or are no longer kept.
+    #[graphql(complexity = "TEXT_REBUILD + child_complexity")]
+    async fn counts(&self, ctx: &Context<'_>) -> Result<Option<EntryCountsType>, ApiError> {
+        let (from, to) = (self.entry.from, self.entry.to);
+        let changes = ChangeRange { document: self.document, from, to };
+        let counts = api(ctx)?.rooms.count_changes(changes, caller(ctx).party()).await?;
+        Ok(counts.map(Into::into))
     }
 
     /// The name of the newest version of the entry that has one. `Document.namedVersions` lists all of them.
     async fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
+        self.entry.name.as_deref()
     }
 
     /// The versions whose changes the entry takes back. Null unless `takeBackChanges` made it.
     async fn takes_back(&self) -> Option<VersionRangeType> {
-        self.0.takes_back.map(Into::into)
+        self.entry.takes_back.map(Into::into)
     }
 }
 
@@ -84,13 +108,17 @@ pub(in crate::graphql) struct HistoryConnection {
 
 impl HistoryConnection {
     /// Returns a page, which is not the first if `has_previous`.
-    pub(in crate::graphql) fn new(page: HistoryPage, has_previous: bool) -> Self {
+    pub(in crate::graphql) fn new(
+        document: DocumentId,
+        page: HistoryPage,
+        has_previous: bool,
+    ) -> Self {
         let edges: Vec<_> = page
             .entries
             .into_iter()
             .map(|entry| HistoryEdge {
                 cursor: entry.from.to_string(),
-                node: HistoryEntryType(entry),
+                node: HistoryEntryType::new(document, entry),
             })
             .collect();
         let cursors = edges.iter().map(|edge: &HistoryEdge| edge.cursor.as_str());
