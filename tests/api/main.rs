@@ -14,6 +14,7 @@ mod bodies;
 mod close_frames;
 mod collaboration;
 mod commands;
+mod comparison;
 mod connections;
 mod copies;
 mod cursor_moves;
