@@ -103,6 +103,7 @@ async fn each_passage_has_its_author_whatever_they_write_with() {
     let tab = pair.alice.open(pair.document).await;
     editor.insert(0, "Hello. ").await;
     assert_eq!(editor.expect_saved().await, 2);
+    tab.expect_version(2).await;
     let insertion = json!([{ "retain": 5 }, { "insert": ", dear" }]);
     pair.alice.edit(pair.document, 2, insertion).await.value();
     editor.expect_text("Hello, dear. Welcome.").await;
