@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The most bytes of changes that are read to count an entry.
-const MAX_COUNTED_BYTES: usize = 8 * 1024 * 1024;
+const MAX_COUNTED_BYTES: usize = 2 * 1024 * 1024;
 
 /// Consecutive changes of a document, from one version to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

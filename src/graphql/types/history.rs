@@ -25,13 +25,6 @@ pub(in crate::graphql) struct HistoryEntryType {
     entry: HistoryEntry,
 }
 
-impl HistoryEntryType {
-    /// Creates an entry of the history of `document`.
-    pub(super) fn new(document: DocumentId, entry: HistoryEntry) -> Self {
-        Self { document, entry }
-    }
-}
-
 /// An entry of the history: consecutive changes by one author, with pauses of at most `store.history_pause` (5 minutes by
 /// default) between them. What `takeBackChanges` makes is an entry of its own.
 #[Object(name = "HistoryEntry")]
@@ -61,7 +54,7 @@ impl HistoryEntryType {
         Timestamp(self.entry.ended_at)
     }
 
-    /// How much the changes inserted and deleted. Null if they have more than 8 MiB or are no longer kept.
+    /// How much the changes inserted and deleted. Null if they have more than 2 MiB or are no longer kept.
     #[graphql(complexity = "TEXT_REBUILD + child_complexity")]
     async fn counts(&self, ctx: &Context<'_>) -> Result<Option<EntryCountsType>, ApiError> {
         let (from, to) = (self.entry.from, self.entry.to);
@@ -118,7 +111,7 @@ impl HistoryConnection {
             .into_iter()
             .map(|entry| HistoryEdge {
                 cursor: entry.from.to_string(),
-                node: HistoryEntryType::new(document, entry),
+                node: HistoryEntryType { document, entry },
             })
             .collect();
         let cursors = edges.iter().map(|edge: &HistoryEdge| edge.cursor.as_str());

@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, Object};
 
-use super::{UserType, history::HistoryEntryType, id::id};
+use super::{Timestamp, UserType, id::id};
 use crate::{
     domain::{DocumentId, Version},
     editing::{AuthoredPassages, Passage},
@@ -11,7 +11,6 @@ use crate::{
 
 /// A passage of a document.
 pub(in crate::graphql) struct PassageType {
-    document: DocumentId,
     passage: Passage,
     entry: Option<HistoryEntry>,
 }
@@ -56,10 +55,24 @@ impl PassageType {
         self.entry.as_ref().and_then(|entry| entry.author.clone()).map(UserType)
     }
 
-    /// The entry of the history that inserted the passage, up to the version of the passages: when it was written, and in which
-    /// versions. Null if the history does not go back to it.
-    async fn entry(&self) -> Option<HistoryEntryType> {
-        Some(HistoryEntryType::new(self.document, self.entry.clone()?))
+    /// The first version of the history entry that inserted the passage. Null if the history does not go back to it.
+    async fn from_version(&self) -> Option<i64> {
+        self.entry.as_ref().map(|entry| entry.from.number())
+    }
+
+    /// The last version of that entry, or that of the passages if it is earlier.
+    async fn to_version(&self) -> Option<i64> {
+        self.entry.as_ref().map(|entry| entry.to.number())
+    }
+
+    /// The time at which the first change of that entry was stored.
+    async fn started_at(&self) -> Option<Timestamp> {
+        self.entry.as_ref().map(|entry| Timestamp(entry.started_at))
+    }
+
+    /// The time at which its last change was stored, or that of `toVersion`.
+    async fn ended_at(&self) -> Option<Timestamp> {
+        self.entry.as_ref().map(|entry| Timestamp(entry.ended_at))
     }
 }
 
@@ -80,7 +93,7 @@ impl PassageListType {
         end_cursor: Option<String>,
     ) -> Self {
         let nodes = passages.passages.into_iter();
-        let nodes = nodes.map(|(passage, entry)| PassageType { document, passage, entry });
+        let nodes = nodes.map(|(passage, entry)| PassageType { passage, entry });
         Self { document, version, nodes: nodes.collect(), end_cursor }
     }
 }
