@@ -195,9 +195,10 @@ impl Level {
     /// Splits text into the parts of this level: lines, words, or graphemes. Other elements stay.
     fn split(self, elements: &[Element]) -> Vec<Element> {
         let mut parts = Vec::new();
-        for whole @ Element { what, formats } in elements {
+        for element in elements {
+            let Element { what, formats } = element;
             let What::Text(piece) = what else {
-                parts.push(whole.clone());
+                parts.push(element.clone());
                 continue;
             };
             let element = |part| Element { what: What::Text(part), formats: Arc::clone(formats) };
