@@ -1,6 +1,7 @@
 //! What versions differ in, who wrote what, and how much each entry of the history changed.
 
-use kit::{Answer, Client, Node as _, Pair, new_doc};
+use coscribe::editing::{Kept, compact};
+use kit::{Answer, Client, Node as _, Pair, expect_eventually, new_doc};
 use serde_json::{Value, json};
 use yrs::{
     ReadTxn as _, StateVector, Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
@@ -206,5 +207,43 @@ async fn viewers_compare_versions_and_find_authors() {
     for variables in [json!({ "version": 2 }), json!({ "after": "x" }), json!({ "after": "9.0" })] {
         assert_eq!(passages(&pair.bob, &pair, variables).await.code(), "BAD_USER_INPUT");
     }
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn a_compaction_leaves_the_authors_of_what_comes_after_it() {
+    let pair = Pair::start().await;
+    compact(pair.node.store(), pair.document, Kept::Everything).await.unwrap();
+    pair.bob.write(pair.document, "Welcome. More.").await.value();
+    let found = passages(&pair.alice, &pair, json!({})).await.value();
+    let expected = [("content", Some("Welcome."), None, None), in_content(" More.", "Bob", 3)];
+    assert_eq!(written(&found), expected);
+    let before = passages(&pair.alice, &pair, json!({ "version": 1 })).await.value();
+    assert_eq!(written(&before), [in_content("Welcome.", "Alice", 1)]);
+    // Text is compared by what it is.
+    let ops = json!([{ "retain": 8 }, { "insert": " More." }]);
+    assert_eq!(difference(&pair, 1, 3).await.0, json!({ "content": { "ops": ops } }));
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn what_is_older_than_the_history_has_no_author() {
+    let settings =
+        [("COSCRIBE__STORE__HISTORY_KEPT", "0s"), ("COSCRIBE__ROOM__SNAPSHOT_EVERY", "1")];
+    let pair = Pair::start_with(&settings).await;
+    pair.bob.write(pair.document, "Welcome. Two.").await.value();
+    let delete = "mutation($id: ID!) { deleteHistory(documentId: $id) { hasMore } }";
+    // A snapshot is stored in the background.
+    expect_eventually("the end of the first version", async || {
+        pair.alice.run(delete, json!({ "id": pair.document })).await.value();
+        !compare(&pair.bob, &pair, 1, 2).await.is_ok()
+    })
+    .await;
+    assert_eq!(compare(&pair.bob, &pair, 1, 2).await.code(), "BAD_USER_INPUT");
+    pair.alice.write(pair.document, "Welcome. Two. Three.").await.value();
+    let found = passages(&pair.bob, &pair, json!({})).await.value();
+    let expected =
+        [("content", Some("Welcome. Two."), None, None), in_content(" Three.", "Alice", 3)];
+    assert_eq!(written(&found), expected);
     pair.stop(()).await;
 }
