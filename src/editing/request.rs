@@ -9,8 +9,7 @@ use thiserror::Error;
 
 use super::{
     Acknowledgement, ApplyError, BodyChange, LoadError, MergeError, RestoreError, Reversal,
-    ReversalError,
-    earlier_content::EarlierContent,
+    ReversalError, earlier_content::EarlierContent,
 };
 use crate::{
     domain::{

@@ -153,11 +153,12 @@ mod tests {
         let (alice, bob) = (user("Alice"), user("Bob"));
         let began = Utc::now();
         let taken = VersionRange { from: Version::new(4), to: Version::new(4) };
-        let mut add = |version, author: Option<&User>, seconds, takes_back: Option<VersionRange>| {
-            let at = began + TimeDelta::seconds(seconds);
-            let is_alone = takes_back.is_some();
-            entries.push(Version::new(version), author.cloned(), at, takes_back, is_alone)
-        };
+        let mut add =
+            |version, author: Option<&User>, seconds, takes_back: Option<VersionRange>| {
+                let at = began + TimeDelta::seconds(seconds);
+                let is_alone = takes_back.is_some();
+                entries.push(Version::new(version), author.cloned(), at, takes_back, is_alone)
+            };
         let numbers = [
             add(1, Some(&alice), 0, None),
             add(2, Some(&alice), 300, None),

@@ -4,8 +4,7 @@ use async_graphql::MergedObject;
 
 use super::{
     accounts::AccountQueries, documents::DocumentQueries, groups::GroupQueries,
-    history::HistoryQueries, links::LinkQueries, nodes::NodeQueries,
-    versions::VersionQueries,
+    history::HistoryQueries, links::LinkQueries, nodes::NodeQueries, versions::VersionQueries,
 };
 
 /// The root of all queries.

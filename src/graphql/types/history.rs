@@ -3,8 +3,8 @@
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    Base64, JsonValue, PageInfo, Timestamp, UserType, VersionRangeType, difference::EntryCountsType,
-    id::id,
+    Base64, JsonValue, PageInfo, Timestamp, UserType, VersionRangeType,
+    difference::EntryCountsType, id::id,
 };
 use crate::{
     domain::{DocumentId, Version},

@@ -176,8 +176,7 @@ fn maps_and_lists_differ_by_their_entries() {
         "inner": { "change": { "entries": { "b": { "to": true } } } },
     } });
     assert_eq!(there["cells"], cells);
-    let list =
-        json!([{ "keep": 1 }, { "delete": ["b"] }, { "keep": 1 }, { "insert": ["end"] }]);
+    let list = json!([{ "keep": 1 }, { "delete": ["b"] }, { "keep": 1 }, { "insert": ["end"] }]);
     assert_eq!(there["list"], json!({ "content": list }));
 }
 

@@ -83,10 +83,7 @@ impl ContentCounts {
             }
         }
         let sequence = ElementSequence::read(branch, txn, allowance)?;
-        sequence
-            .elements
-            .iter()
-            .try_for_each(|element| self.add_element(element, txn, allowance))
+        sequence.elements.iter().try_for_each(|element| self.add_element(element, txn, allowance))
     }
 }
 

@@ -173,8 +173,7 @@ impl Comparer<'_> {
         let old = ElementSequence::read(old, self.old, &mut self.allowance)?.elements;
         let new = ElementSequence::read(new, self.new, &mut self.allowance)?.elements;
         let steps = steps_between(&old, &new, self.until, &mut self.allowance)?;
-        let is_of_text =
-            |element: &Element| matches!(element.what, What::Text(_) | What::Embed(_));
+        let is_of_text = |element: &Element| matches!(element.what, What::Text(_) | What::Embed(_));
         let is_text = matches!(shared, Some(Out::YText(_) | Out::YXmlText(_)))
             || old.iter().chain(&new).any(is_of_text);
         Ok(match is_text {
