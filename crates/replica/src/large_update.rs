@@ -124,7 +124,7 @@ mod tests {
         let text = doc.get_or_insert_text("content");
         assert_eq!(replica.plain_text(), text.get_string(&doc.transact()));
         assert_eq!(replica.content().bytes(), 9_000);
-        assert_eq!(*Replica::of("").content().apply(&merged.delta).unwrap(), *"x".repeat(9_000));
+        assert_eq!(Replica::of("").content().apply(&merged.delta).unwrap(), *"x".repeat(9_000));
 
         // The same state again has nothing new, and a later one only what was added.
         let (replica, again) = replica.merge_large(&state(&doc), &bounds()).unwrap();
