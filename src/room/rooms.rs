@@ -195,7 +195,7 @@ impl Rooms {
     ///
     /// # Errors
     /// [`HistoryError`]; of its load errors as [`content_at`](Self::content_at).
-    pub(crate) async fn compare(
+    pub(crate) async fn compare_versions(
         &self,
         versions: VersionPair,
         party: Party,

@@ -42,7 +42,7 @@ impl VersionQueries {
         let from = existing_version(ctx, &admitted, from).await?;
         let to = existing_version(ctx, &admitted, to).await?;
         let (rooms, party) = (&api(ctx)?.rooms, caller(ctx).party());
-        let difference = rooms.compare(VersionPair { document, from, to }, party).await?;
+        let difference = rooms.compare_versions(VersionPair { document, from, to }, party).await?;
         let json = loaders(ctx)?.write(difference.json).await?;
         answer_budget(ctx)?.spend_bytes(json.bytes())?;
         Ok(DifferenceType::new(document, [from, to], json, difference.counts))
