@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use coscribe::{
     app::{Base, Node},
-    demo,
+    demo::{self, Demo},
     domain::{DisplayName, DocumentId, User, UserId},
     editing::{self, Kept},
     graphql,
@@ -54,7 +54,7 @@ struct Options {
     /// Port to listen on; 0 picks a free one
     #[arg(long, global = true)]
     port: Option<u16>,
-    /// With `serve`: create the users Alice and Bob and a document, and print links to it
+    /// With `serve`: create the users Alice and Bob and two documents, and print links to them
     #[arg(long, global = true)]
     demo: bool,
 }
@@ -186,6 +186,7 @@ async fn serve(settings: &Settings, mut base: Base, with_demo: bool) -> anyhow::
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let demo = if with_demo { Some(demo::prepare(settings, &base).await?) } else { None };
+    base.demo_page = demo.as_ref().map(Demo::page);
     let node = Node::start(settings, base).await?;
     let address = node.address();
     tracing::info!(%address, "listening");

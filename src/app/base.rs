@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use actix_web::web::Bytes;
 use anyhow::Context as _;
 use chrono::Utc;
 
@@ -18,6 +19,8 @@ pub struct Base {
     pub store: Store,
     /// Mints and verifies tokens.
     pub tokens: Tokens,
+    /// What the demo page gets at `/demo.json`; `None` without `--demo`.
+    pub demo_page: Option<Bytes>,
     /// The SQLite file, which only one server may use.
     database_file: Option<PathBuf>,
     lock: Option<FileLock>,
@@ -33,7 +36,7 @@ impl Base {
         let store = Store::open(&options).await.context("cannot open the database")?;
         let keys = SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
         let tokens = Tokens::new(keys, settings.auth.token_options());
-        Ok(Self { store, tokens, database_file: options.file(), lock: None })
+        Ok(Self { store, tokens, demo_page: None, database_file: options.file(), lock: None })
     }
 
     /// Locks the SQLite file for a server, unless it is locked already. Do this before anything is changed in it.
@@ -47,9 +50,9 @@ impl Base {
         Ok(())
     }
 
-    /// Returns the parts of a server, and the lock of its database.
-    pub(super) fn into_parts(self) -> (Store, Tokens, Option<FileLock>) {
-        (self.store, self.tokens, self.lock)
+    /// Takes the lock of the database.
+    pub(super) fn take_lock(&mut self) -> Option<FileLock> {
+        self.lock.take()
     }
 
     /// Returns a token for an account, like the one that a sign-in returns.

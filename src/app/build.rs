@@ -4,12 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use super::cluster::Cluster;
+use super::{base::Base, cluster::Cluster};
 use crate::{
-    auth::{
-        AddressLookUps, ApplicationKeys, Issuers, Passwords, SignInLimits, SignIns, Tokens,
-        Verifier,
-    },
+    auth::{AddressLookUps, ApplicationKeys, Issuers, Passwords, SignInLimits, SignIns, Verifier},
     graphql::{Api, Engine, GuestRules, HourlyAllowances, LocalAccountRules, RequestAllowances},
     http::{
         BodyLimits, DrainFlag, HttpState, Origins, Paced, RefusalLog, RequestsInFlight,
@@ -58,7 +55,8 @@ pub(super) struct Parts {
 ///
 /// # Errors
 /// A part cannot use its settings.
-pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow::Result<Parts> {
+pub(super) fn build(settings: &Settings, base: Base) -> anyhow::Result<Parts> {
+    let Base { store, tokens, demo_page, .. } = base;
     let metrics = Metrics::new();
     let cluster = Cluster::new(settings, tokens.relay_key(), &metrics)?;
     let roster = Arc::clone(&cluster.roster);
@@ -182,7 +180,7 @@ pub(super) fn build(settings: &Settings, store: Store, tokens: Tokens) -> anyhow
         draining: draining.clone(),
         refusals: RefusalLog::default(),
         stranger_requests: LogPace::of_strangers(),
-        demo: None,
+        demo: demo_page,
         dropped_log_lines: telemetry::dropped_lines,
         in_flight: RequestsInFlight::new(limits.requests_in_flight),
         memory,

@@ -55,8 +55,8 @@ impl Node {
     /// The address is taken, another server uses the database file, or a part cannot be built.
     pub async fn start(settings: &Settings, mut base: Base) -> anyhow::Result<Self> {
         base.lock_database()?;
-        let (store, tokens, lock) = base.into_parts();
-        let parts = build(settings, store.clone(), tokens)?;
+        let (store, lock) = (base.store.clone(), base.take_lock());
+        let parts = build(settings, base)?;
         let (sessions, draining) = (parts.session.sessions.clone(), parts.draining.clone());
         let (rooms, mut cluster, issuers) = (parts.rooms, parts.cluster, parts.issuers);
         let account_ends = parts.account_ends;

@@ -4,8 +4,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::{
     HttpError, HttpState, admission::charge_address, demo_page, graphiql, graphql, health,
-    hocuspocus_socket,
-    metrics_page, yjs_socket,
+    hocuspocus_socket, metrics_page, yjs_socket,
 };
 
 /// What a listening socket serves.

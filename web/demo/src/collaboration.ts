@@ -56,7 +56,8 @@ export class Collaboration {
     // What is typed offline survives a reload. Each user has a copy of their own.
     this.#copy = new IndexeddbPersistence(`${copiesOf(session.account.id)}${documentId}`, this.doc);
 
-    const address = new URL('collab', location.href);
+    // With `saved`, the server says after each commit which version is stored.
+    const address = new URL('collab?saved=true', location.href);
     address.protocol = address.protocol.replace('http', 'ws');
     this.#socket = new HocuspocusProviderWebsocket({ url: address.href, autoConnect: false, maxDelay: 5000 });
     this.provider = new HocuspocusProvider({
