@@ -12,7 +12,7 @@ const ONE: &[(&str, &str)] = &[("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1")];
 
 const REPLACED: (u16, &str) = (4412, "A newer connection of this client has replaced this one");
 
-const LIMITED: (u16, &str) = (4403, "Connection limit exceeded");
+const LIMITED: (u16, &str) = (4403, "You have too many connections open; close some of them");
 
 /// Connects until the node admits the editor, as the provider does.
 async fn reopen(person: &Person, document: DocumentId, editor: &Editor) -> Editor {

@@ -28,7 +28,7 @@ async fn the_eleventh_connection_of_a_user_is_refused() {
     for _ in 0..10 {
         sockets.push(alice.connect().await);
     }
-    let exceeded = (4403, "Connection limit exceeded".to_owned());
+    let exceeded = (4403, "You have too many connections open; close some of them".to_owned());
     let eleventh = async || {
         let mut socket = node.handshake().open_raw().await;
         let payload = json!({ "authToken": alice.token });

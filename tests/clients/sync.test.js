@@ -7,7 +7,7 @@ import * as Y from 'yjs';
 
 import { createDocument, grant, readDocument, revoke, deleteDocument, tryToMoveCursor } from './support/documents.js';
 import { Editor } from './support/editor.js';
-import { until } from './support/patience.js';
+import { until, within } from './support/patience.js';
 import { data, Person } from './support/person.js';
 import { Server } from './support/server.js';
 import { confirmChangeSubscriptions, Tab } from './support/tab.js';
@@ -201,6 +201,23 @@ test('edits made offline are sent after the reconnect', async (t) => {
   await alices.expectText('alice start bob');
   await bobs.expectText('alice start bob');
   assert.equal((await readDocument(alice, document)).version, 3);
+});
+
+test('an editor beyond the connection limit is told so, and opens when another one has closed', async (t) => {
+  const carol = await Person.register(server, 'Carol');
+  const { id } = await createDocument(carol, 'Crowded', 'Hello');
+  const editors = [];
+  for (let number = 0; number < 10; number += 1) editors.push(await open(t, carol, id));
+  const eleventh = await open(t, carol, id, { connect: false });
+  const told = new Promise((resolve) => eleventh.provider.once('connection-close', resolve));
+  eleventh.provider.connect();
+  const { code, reason } = await within(told, 'The eleventh editor is told');
+  assert.deepEqual([code, reason], [1013, 'You have too many connections open; close some of them']);
+  assert.equal(eleventh.content, '');
+
+  editors[0].close();
+  await eleventh.synced();
+  assert.equal(eleventh.content, 'Hello');
 });
 
 test('a user without access cannot reconnect', async (t) => {

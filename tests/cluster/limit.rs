@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{SHORT_LEASE, relay::connect_to_redis};
 
-const REFUSED: (u16, &str) = (4403, "Connection limit exceeded");
+const REFUSED: (u16, &str) = (4403, "You have too many connections open; close some of them");
 
 #[actix_web::test]
 async fn the_eleventh_connection_is_refused_on_every_node() {

@@ -224,7 +224,7 @@ async fn the_connection_limit_and_an_expired_token_close_with_retryable_codes() 
     let first = pair.bob.open_editor(pair.document).await;
     let second = pair.bob.connect_editor(pair.document, new_doc(), "").await.unwrap();
     let (code, reason) = second.expect_close().await;
-    assert_eq!((code, &*reason), (1013, "Connection limit exceeded"));
+    assert_eq!((code, &*reason), (1013, "You have too many connections open; close some of them"));
     first.close().await;
 
     let token = TokenMinter::of(&pair.node).token(pair.alice.id, Duration::from_secs(6));

@@ -303,7 +303,7 @@ impl CloseReason {
             Self::InvalidTicket => "Invalid ticket; get one for this document",
             Self::TicketExpired => "Ticket expired; get another one",
             Self::TicketUsed => "Ticket used before; get another one",
-            Self::ConnectionLimit => "Connection limit exceeded",
+            Self::ConnectionLimit => "You have too many connections open; close some of them",
             Self::DocumentLimit => "You have too many documents open; close some of them",
             Self::Forbidden => {
                 "This document does not exist, or you have no access; ask its owner for access"
