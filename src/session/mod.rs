@@ -60,4 +60,6 @@ pub use socket::{
 };
 pub use throttle::{Throttle, Throttled, cost_of_operation};
 pub use waiting_throttle::WaitingThrottle;
-pub use yjs::port::{ConversationStep, EditorConversation, SavedUpdates, StepOutcome};
+pub use yjs::port::{
+    ConversationStep, EditorConversation, SavedUpdates, StepOutcome, WaitingUpdates,
+};

@@ -32,7 +32,7 @@ use crate::{
     room::{AWARENESS_TICK, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription},
     session::{
         ConversationStep, EditorConversation, Limits, OpenEditors, SessionLink, StepOutcome,
-        Throttle,
+        Throttle, WaitingUpdates,
     },
     store::Store,
     wire::{
@@ -78,6 +78,8 @@ pub struct Conversation {
     seat: Option<(Arc<SessionLink>, EditorHandle)>,
     pending: PendingMessages,
     running: RunningStep,
+    /// The bytes of the updates that are being committed.
+    committing_bytes: usize,
     stored: StoredUpdates,
     resync: Resync,
     /// When the editor's awareness may be broadcast again.
@@ -106,6 +108,7 @@ impl Conversation {
             seat: None,
             pending: PendingMessages::default(),
             running: RunningStep::None,
+            committing_bytes: 0,
             stored: StoredUpdates::default(),
             resync: Resync::default(),
             broadcast_at: None,
@@ -154,7 +157,9 @@ impl Conversation {
         if link.take_edit().is_err() {
             return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
+        let bytes = self.pending.waiting().bytes;
         let (request, batch, held) = self.take_request(link)?;
+        self.committing_bytes = bytes;
         self.running = RunningStep::Commit(batch);
         let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
         let updates_stored = self.stored.count_with(batch);
@@ -351,6 +356,7 @@ impl EditorConversation for Conversation {
     }
 
     fn finish_step(&mut self, outcome: &StepOutcome, now: Instant) {
+        self.committing_bytes = 0;
         match std::mem::replace(&mut self.running, RunningStep::None) {
             RunningStep::Commit(batch) => self.finish_commit(batch, outcome, now),
             RunningStep::None | RunningStep::Sync => {}
@@ -359,6 +365,11 @@ impl EditorConversation for Conversation {
 
     fn is_full(&self) -> bool {
         self.seat.is_none() || self.pending.is_full(&self.parts.limits)
+    }
+
+    fn waiting(&self) -> WaitingUpdates {
+        let waiting = self.pending.waiting();
+        WaitingUpdates { bytes: waiting.bytes + self.committing_bytes, ..waiting }
     }
 
     fn has_unsaved_updates(&self) -> bool {

@@ -10,7 +10,7 @@ use super::{states, stored_updates::UpdateBatch};
 use crate::{
     memory::Reservation,
     room::EditorAwareness,
-    session::Limits,
+    session::{Limits, WaitingUpdates},
     wire::yjs::{ClientClocks, EditorMessage, Malformed, awareness},
 };
 
@@ -162,6 +162,11 @@ impl PendingMessages {
         std::mem::take(&mut self.awareness_query)
     }
 
+    /// Returns how many updates wait, and their bytes.
+    pub(super) fn waiting(&self) -> WaitingUpdates {
+        WaitingUpdates { updates: self.updates.len(), bytes: self.update_bytes }
+    }
+
     /// Returns whether the updates exceed the limits of one session.
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
         self.update_bytes > limits.message || self.updates.len() > limits.operations_in_flight
@@ -187,8 +192,10 @@ mod tests {
             let update = EditorMessage::Update(Bytes::from_static(update));
             pending.receive(update, None, 100);
         }
+        assert_eq!(pending.waiting(), WaitingUpdates { updates: 2, bytes: 6 });
         let CollectedUpdates { updates, batch, .. } = pending.take_updates();
         assert_eq!(updates, ["one", "two"]);
+        assert_eq!(pending.waiting(), WaitingUpdates { updates: 0, bytes: 0 });
         assert_eq!(batch, UpdateBatch { received: 2, has_step_2: false });
         assert!(!pending.has_updates());
 

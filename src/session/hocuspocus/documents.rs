@@ -1,14 +1,17 @@
 //! The documents that a socket has open.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem};
 
 use super::counted_updates::CountedUpdates;
 use crate::{
     domain::DocumentId,
     room::Subscription,
-    session::{EditorConversation, yjs::steps::EditorSteps},
+    session::{EditorConversation, WaitingUpdates, yjs::steps::EditorSteps},
     wire::hocuspocus::SocketName,
 };
+
+/// The most documents that may be closing before the socket waits for them.
+const MAX_CLOSING: usize = 16;
 
 /// Identifies a document on a socket. When the document is closed and opened again, it has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +27,25 @@ pub(super) struct SocketDocument {
     pub(super) is_entering: bool,
     /// The seat; `None` before the session has it.
     pub(super) subscription: Option<Subscription>,
+    /// The stateless messages that wait for the seat.
+    pub(super) early: Vec<String>,
+}
+
+impl SocketDocument {
+    /// Returns how much waits to be stored or sent.
+    pub(super) fn waiting(&self) -> WaitingUpdates {
+        let WaitingUpdates { updates, bytes } = self.steps.waiting();
+        let early_bytes = self.early.iter().map(String::len).sum::<usize>();
+        WaitingUpdates { updates: updates + self.early.len(), bytes: bytes + early_bytes }
+    }
 }
 
 /// A document that was closed and whose last updates are being committed.
 struct ClosingDocument {
     key: SocketDocumentKey,
     document: DocumentId,
+    /// The bytes of its last updates.
+    bytes: usize,
     /// Whether a step of its conversation commits.
     is_committing: bool,
     /// Whether the updates that no step had begun to commit are being committed.
@@ -61,6 +77,7 @@ impl SocketDocuments {
             updates: CountedUpdates::default(),
             is_entering: false,
             subscription: None,
+            early: Vec::new(),
         };
         self.documents.insert(name, added);
     }
@@ -91,12 +108,13 @@ impl SocketDocuments {
         self.documents.keys().cloned().collect()
     }
 
-    /// Notes that a document was closed, and whether a step commits and a rest is being committed. Until both have ended it is
-    /// not entered again: its new seat would not receive what its own session writes.
-    pub(super) fn note_closing(&mut self, closed: &SocketDocument, has_rest: bool) {
+    /// Notes that a document was closed with so many bytes of updates that are not stored, and whether a step commits and a rest
+    /// is being committed. Until both have ended it is not entered again: its new seat would not receive what its own session
+    /// writes.
+    pub(super) fn note_closing(&mut self, closed: &SocketDocument, bytes: usize, has_rest: bool) {
         let is_committing = closed.steps.has_unsaved_updates();
         let (key, document) = (closed.key, closed.document);
-        self.closing.push(ClosingDocument { key, document, is_committing, has_rest });
+        self.closing.push(ClosingDocument { key, document, bytes, is_committing, has_rest });
         self.forget_closed();
     }
 
@@ -135,7 +153,7 @@ impl SocketDocuments {
 
     /// Removes all documents.
     pub(super) fn remove_all(&mut self) -> impl Iterator<Item = SocketDocument> {
-        std::mem::take(&mut self.documents).into_values()
+        mem::take(&mut self.documents).into_values()
     }
 
     /// Notes that no more updates arrive that the providers have queued.
@@ -143,9 +161,18 @@ impl SocketDocuments {
         self.documents.values_mut().for_each(|open| open.updates.end_flush());
     }
 
-    /// Returns whether messages of a document have to wait.
-    pub(super) fn are_full(&self) -> bool {
-        !self.closing.is_empty() || self.documents.values().any(|open| open.steps.is_full())
+    /// Returns whether so much waits that nothing more may arrive: more than `most` updates of a document, or bytes of all of
+    /// them.
+    pub(super) fn are_full(&self, most: WaitingUpdates) -> bool {
+        let mut bytes = self.closing.iter().map(|closing| closing.bytes).sum::<usize>();
+        for open in self.documents.values() {
+            let waiting = open.waiting();
+            if waiting.updates > most.updates {
+                return true;
+            }
+            bytes += waiting.bytes;
+        }
+        bytes > most.bytes || self.closing.len() >= MAX_CLOSING
     }
 
     /// Returns whether an update of a document is not stored yet.
@@ -154,3 +181,7 @@ impl SocketDocuments {
             || self.documents.values().any(|open| open.steps.has_unsaved_updates())
     }
 }
+
+#[cfg(test)]
+#[path = "documents_tests.rs"]
+mod tests;

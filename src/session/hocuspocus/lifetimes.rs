@@ -8,11 +8,13 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::{
+    documents::SocketDocumentKey,
     protocol::{Effects, HocuspocusCompletion, HocuspocusProtocol},
     replies::{deny, notice, reply, wait},
 };
 use crate::{
     domain::{DocumentId, DocumentName, Party},
+    room::Subscription,
     session::{
         IdentityError, SessionLink,
         protocol::{ProtocolEffect, SessionView},
@@ -120,6 +122,20 @@ impl HocuspocusProtocol {
         vec![wait(opened), wait(ended), wait(moved)]
     }
 
+    /// Begins the conversation of a document that has its seat.
+    pub(super) fn begin(
+        &mut self,
+        key: SocketDocumentKey,
+        subscription: Subscription,
+        link: &Arc<SessionLink>,
+    ) -> Effects {
+        let Some(name) = self.documents.name_of(key) else { return Vec::new() };
+        let Some(open) = self.documents.get_mut(&name) else { return Vec::new() };
+        open.steps.conversation().begin(Arc::clone(link), subscription.editor());
+        open.subscription = Some(subscription);
+        self.send_early(&name, link)
+    }
+
     /// Ends a document for this reason, and tells its provider. Closes the session if the reason concerns all documents: the
     /// provider comes back then.
     pub(super) fn end_document(&mut self, name: &SocketName, reason: &CloseReason) -> Effects {
@@ -148,10 +164,10 @@ impl HocuspocusProtocol {
     /// Gives a document up, and commits what is left of it. Returns whether the session had its seat.
     pub(super) fn close_document(&mut self, name: &SocketName) -> (bool, Effects) {
         let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
-        let key = closed.key;
+        let (key, waiting) = (closed.key, closed.waiting());
         // A task of its own, because it must run although the session may end. A step that commits goes on as well.
         let rest = closed.steps.end().map(|rest| tokio::spawn(rest.in_current_span()));
-        self.documents.note_closing(&closed, rest.is_some());
+        self.documents.note_closing(&closed, waiting.bytes, rest.is_some());
         let rest = rest.map(|rest| {
             wait(rest.map(move |ended| {
                 if ended.is_err() {

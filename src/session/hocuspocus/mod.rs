@@ -11,4 +11,5 @@ mod lifetimes;
 pub(super) mod port;
 pub(super) mod protocol;
 mod replies;
+mod stateless;
 mod tokens;

@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Fu
 use tokio::time::Instant;
 
 use super::{
-    documents::{SocketDocument, SocketDocumentKey, SocketDocuments},
+    documents::{SocketDocumentKey, SocketDocuments},
     port::OpenEditors,
     replies::{self, acknowledge, notice, reply, wait},
     tokens::SocketTokens,
@@ -20,18 +20,22 @@ use crate::{
     room::{SeatEnd, Subscription},
     session::{
         Identified, IdentityError, SavedUpdates, SessionLink, SessionParts, StepOutcome,
+        WaitingUpdates,
         error::seat_lost,
         protocol::{ProtocolEffect, SessionView},
         yjs::steps::Advanced,
     },
     wire::{
         CloseReason, Message,
-        hocuspocus::{self, DocumentMessage, PageMessage, SERVER_PAYLOAD, SocketName},
+        hocuspocus::{self, DocumentMessage, PageMessage, SocketName},
     },
 };
 
 /// The most messages that wait while a token is checked.
 const MAX_BACKLOG: usize = 1_024;
+
+/// How many updates of a document may wait before the socket does, as a multiple of those that a socket with one document keeps.
+const KEPT_PER_DOCUMENT: usize = 8;
 
 /// The state of a session of HocuspocusProvider.
 pub(in crate::session) struct HocuspocusProtocol {
@@ -194,8 +198,7 @@ impl HocuspocusProtocol {
             }
             DocumentMessage::Awareness(bytes) => bytes,
             DocumentMessage::Stateless(payload) => {
-                let refusal = self.pass_on(&name, &payload, link);
-                return refusal.into_iter().map(|why| notice(&name, why)).collect();
+                return self.receive_stateless(&name, payload, link);
             }
             DocumentMessage::Close => return self.close_document(&name).1,
             DocumentMessage::Token { .. } | DocumentMessage::Unknown => return Vec::new(),
@@ -209,28 +212,6 @@ impl HocuspocusProtocol {
         }
     }
 
-    /// Sends a stateless message to the others who have the document open. Returns why it is not sent, if it is not.
-    fn pass_on(&mut self, name: &SocketName, payload: &str, link: &SessionLink) -> Option<&str> {
-        let limit = self.parts.limits.awareness;
-        let open = self.documents.get_mut(name)?;
-        let subscription = open.subscription.as_ref()?;
-        if payload.len() > limit {
-            return Some("The stateless message was not sent: it is too long. Send a shorter one.");
-        }
-        if payload.starts_with(SERVER_PAYLOAD) {
-            return Some(
-                "The stateless message was not sent: only the server sends messages that begin with `coscribe:`.",
-            );
-        }
-        if link.take_cursor().is_err() {
-            return Some(
-                "The stateless message was not sent: you send too many. Wait for a second.",
-            );
-        }
-        subscription.editor().send_stateless(payload.into());
-        None
-    }
-
     pub(in crate::session) fn complete(
         &mut self,
         completion: HocuspocusCompletion,
@@ -242,11 +223,7 @@ impl HocuspocusProtocol {
             HocuspocusCompletion::Token(checked) => self.finish_check(checked, &link, view),
             HocuspocusCompletion::Found(found) => self.finish_look_up(found, &link, view),
             HocuspocusCompletion::Opened(key, Ok(subscription)) => {
-                if let Some(open) = self.document(key) {
-                    open.steps.conversation().begin(link, subscription.editor());
-                    open.subscription = Some(subscription);
-                }
-                Vec::new()
+                self.begin(key, subscription, &link)
             }
             HocuspocusCompletion::Opened(key, Err(reason)) => {
                 let name = self.documents.name_of(key);
@@ -296,11 +273,6 @@ impl HocuspocusProtocol {
         effects
     }
 
-    fn document(&mut self, key: SocketDocumentKey) -> Option<&mut SocketDocument> {
-        let name = self.documents.name_of(key)?;
-        self.documents.get_mut(&name)
-    }
-
     /// Runs the steps of all documents that are ready, and returns what is left to do.
     pub(super) fn advance_all(&mut self, mut effects: Effects, view: &SessionView) -> Effects {
         for name in self.documents.names() {
@@ -310,10 +282,15 @@ impl HocuspocusProtocol {
         effects
     }
 
-    /// Stops reading while the messages of a document have to wait. A session that closes once it is idle must not receive updates
-    /// that it would have to wait for either.
+    /// Stops reading while too many messages wait. A document that waits does not stop the others before that. A session that
+    /// closes once it is idle must not receive updates that it would have to wait for either.
     pub(super) fn pause_if_full(&self, view: &SessionView) -> ProtocolEffect {
-        let is_full = self.documents.are_full() || self.is_waiting();
+        let limits = &self.parts.limits;
+        let most = WaitingUpdates {
+            updates: KEPT_PER_DOCUMENT.saturating_mul(limits.operations_in_flight),
+            bytes: limits.message,
+        };
+        let is_full = self.documents.are_full(most) || self.is_waiting();
         ProtocolEffect::PauseReading(is_full || view.is_draining)
     }
 

@@ -60,6 +60,15 @@ pub enum StepOutcome {
     Close(CloseReason),
 }
 
+/// How many updates of an editor wait, and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingUpdates {
+    /// The updates that no step has begun to commit.
+    pub updates: usize,
+    /// Their bytes, and those of the updates that are being committed.
+    pub bytes: usize,
+}
+
 /// The next step of a conversation.
 pub enum ConversationStep {
     /// Nothing is to be done until a message arrives.
@@ -104,6 +113,9 @@ pub trait EditorConversation {
 
     /// Returns whether the limit of collected messages is reached, so that the socket should not be read.
     fn is_full(&self) -> bool;
+
+    /// Returns how much waits, for a socket with several conversations.
+    fn waiting(&self) -> WaitingUpdates;
 
     /// Returns whether an update of the editor is not stored yet.
     fn has_unsaved_updates(&self) -> bool;

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, task::Poll};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::port::{ConversationStep, EditorConversation, StepOutcome};
+use super::port::{ConversationStep, EditorConversation, StepOutcome, WaitingUpdates};
 use crate::session::protocol::poll_once;
 
 /// A conversation and its steps.
@@ -38,6 +38,11 @@ impl EditorSteps {
     /// Returns whether the limit of collected messages is reached.
     pub(in crate::session) fn is_full(&self) -> bool {
         self.conversation.is_full()
+    }
+
+    /// Returns how much waits.
+    pub(in crate::session) fn waiting(&self) -> WaitingUpdates {
+        self.conversation.waiting()
     }
 
     /// Returns whether an update of the editor is not stored yet.
