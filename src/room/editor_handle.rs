@@ -29,6 +29,11 @@ impl EditorHandle {
         self.seat.may_edit()
     }
 
+    /// Notes whether an update of the editor is not stored. Deletions are in no state vector, so the room cannot know otherwise.
+    pub fn note_unstored(&self, has_unstored: bool) {
+        self.seat.note_unstored(has_unstored);
+    }
+
     /// Has the room send everything missing from a state vector (sync step 2). It is queued behind what already waits.
     pub async fn request_step_2(&self, state_vector: ClientClocks) {
         self.room.send_step_2(self.seat.id(), state_vector).await;

@@ -263,7 +263,10 @@ impl Conversation {
             return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }
         let step = match self.pending.take_state_vector() {
-            Some(state_vector) => send_sync_step_2(seat.clone(), state_vector).boxed(),
+            Some(state_vector) => {
+                seat.note_unstored(self.stored.lacks_next() || self.pending.has_updates());
+                send_sync_step_2(seat.clone(), state_vector).boxed()
+            }
             None => {
                 self.pending.take_awareness_query();
                 send_awareness(seat.clone()).boxed()

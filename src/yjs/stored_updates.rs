@@ -37,6 +37,11 @@ impl StoredUpdates {
         !self.lacks_next
     }
 
+    /// Returns whether an update was received and not stored.
+    pub(super) fn lacks_next(&self) -> bool {
+        self.lacks_next
+    }
+
     /// Notes that a batch was not stored, or not all of it.
     pub(super) fn not_stored(&mut self) {
         self.lacks_next = true;
@@ -56,13 +61,14 @@ mod tests {
         assert_eq!(stored.count_with(update(4)), 4);
 
         stored.not_stored();
+        assert!(stored.lacks_next());
         assert_eq!(stored.count_with(update(5)), 3, "the fourth is missing");
         assert!(!stored.stored(update(5)));
         assert_eq!(stored.count_with(step_2(6)), 6);
         stored.not_stored();
         assert_eq!(stored.count_with(update(7)), 3);
 
-        assert!(stored.stored(step_2(8)));
+        assert!(stored.stored(step_2(8)) && !stored.lacks_next());
         assert_eq!(stored.count_with(update(9)), 9);
     }
 }

@@ -158,6 +158,31 @@ test('a reader is told so, and when that changes', async (t) => {
   await until('Bob may not edit', () => bobs.scopes.at(-1) === 'readonly');
 });
 
+test('the deletion of a reader is refused like an insertion, and stays unsaved when the provider asks again', async (t) => {
+  const document = await shared('Hello', 'VIEW');
+  const alices = await pageOf(t, alice).open(document);
+  const bobs = await pageOf(t, bob).open(document);
+  await bobs.saved();
+  bobs.text.delete(0, 1);
+  await until('The deletion is refused', () => bobs.told.some(({ type }) => type === 'notice'));
+  assert.match(bobs.told[0].message, /not change it/);
+  assert.equal(bobs.provider.unsyncedChanges, 1);
+
+  bobs.provider.isSynced = false;
+  bobs.provider.forceSync();
+  await until('The provider is answered', () => bobs.provider.isSynced);
+  // An acknowledgement would arrive before the change of Alice.
+  alices.append('!');
+  await until('Bob receives the change of Alice', () => bobs.content.endsWith('!'));
+  assert.equal(bobs.provider.unsyncedChanges, 1);
+
+  await grant(alice, document, 'EDIT', bob.email);
+  await until('Bob may edit', () => bobs.scopes.at(-1) === 'read-write');
+  bobs.append('?');
+  await bobs.saved();
+  assert.equal(await storedText(document), 'ello!?');
+});
+
 test('a document ends without the others when its access is revoked or it is deleted', async (t) => {
   const [kept, revoked, deleted] = [await shared(), await shared(), await shared()];
   const page = pageOf(t, bob);

@@ -206,10 +206,9 @@ impl Room {
                 None => None,
             };
             // A reader is not asked for what it has.
-            let tells_nothing_unstored = self
-                .editors
-                .seat(seat)
-                .is_some_and(|seat| seat.name().is_some() && !seat.may_edit());
+            let tells_nothing_unstored = self.editors.seat(seat).is_some_and(|seat| {
+                seat.name().is_some() && !seat.may_edit() && !seat.has_unstored()
+            });
             seats.push(seat);
             jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, memory });
         }

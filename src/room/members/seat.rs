@@ -3,7 +3,7 @@
 //! A seat is first pending, then confirmed, then ended, and never goes back. The session and the room share it: either may
 //! end it, and the session reads its state without sending a message.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -90,6 +90,8 @@ pub struct Seat {
     access_version: AtomicI64,
     /// The client id of the Yjs editor. More than any client id until it is known.
     client: AtomicU64,
+    /// Whether an update of the Yjs editor in this connection is not stored.
+    has_unstored: AtomicBool,
 }
 
 impl Seat {
@@ -105,6 +107,7 @@ impl Seat {
             level: AtomicU8::new(0),
             access_version: AtomicI64::new(0),
             client: AtomicU64::new(u64::MAX),
+            has_unstored: AtomicBool::new(false),
         }
     }
 
@@ -204,6 +207,16 @@ impl Seat {
     #[must_use]
     pub fn client(&self) -> Option<u32> {
         u32::try_from(self.client.load(Ordering::Acquire)).ok()
+    }
+
+    /// Whether an update of the seat's Yjs editor is not stored, as its session knew when the editor last asked for what it lacks.
+    pub(in crate::room) fn has_unstored(&self) -> bool {
+        self.has_unstored.load(Ordering::Acquire)
+    }
+
+    /// Sets whether an update of the seat's Yjs editor is not stored.
+    pub(in crate::room) fn note_unstored(&self, has_unstored: bool) {
+        self.has_unstored.store(has_unstored, Ordering::Release);
     }
 
     /// Sets the client id of the seat's Yjs editor.

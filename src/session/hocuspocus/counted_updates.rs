@@ -33,6 +33,9 @@ const MAX_CLOCKS: usize = 10_000;
 /// The most updates that may wait to be stored, or to be acknowledged.
 const MAX_WAITING: u64 = 10_000;
 
+/// The most acknowledgements that are held back.
+const MAX_HELD: u64 = 1_000;
+
 /// The most runs of updates that are told apart.
 const MAX_RUNS: usize = 1_000;
 
@@ -57,6 +60,8 @@ pub(super) struct CountedUpdates {
     expects_step_2: bool,
     /// Whether an update from before sync step 1 has arrived after it, so that all of them follow until the answer to the ping.
     has_queued: bool,
+    /// The number of acknowledgements that are held back, because later updates have arrived and are not stored.
+    held: u64,
     /// The number of stored updates of which it is not known whether they were counted.
     withheld: u64,
     last_update_at: Option<Instant>,
@@ -71,7 +76,7 @@ impl CountedUpdates {
         self.clocks = is_kept.then(|| clocks.iter().collect());
         self.unstored = VecDeque::from_iter((unstored > 0).then_some((Counted::No, unstored)));
         self.expects_step_2 = true;
-        (self.has_queued, self.withheld) = (false, 0);
+        (self.has_queued, self.withheld, self.held) = (false, 0, 0);
     }
 
     /// Notes sync step 2. The provider counts only the first one after its sync step 1.
@@ -132,15 +137,15 @@ impl CountedUpdates {
         }
     }
 
-    /// Notes that the first `updates` of all updates are stored. Returns how many acknowledgements to send.
+    /// Notes that the first `updates` of all updates are stored. Returns how many acknowledgements to send. As long as another
+    /// update is not stored there are none: the provider may set its count to one meanwhile, and would take them for that one.
     pub(super) fn note_stored(&mut self, updates: u64) -> u64 {
-        let mut acknowledged = 0;
         while self.stored < updates
             && let Some((counted, run)) = self.unstored.front_mut()
         {
             let taken = (*run).min(updates - self.stored);
             match counted {
-                Counted::Yes => acknowledged += taken,
+                Counted::Yes => self.held += taken,
                 Counted::Unknown => self.withheld += taken,
                 Counted::No => {}
             }
@@ -149,7 +154,10 @@ impl CountedUpdates {
                 self.unstored.pop_front();
             }
         }
-        acknowledged
+        match self.unstored.is_empty() || self.held >= MAX_HELD {
+            true => std::mem::take(&mut self.held),
+            false => 0,
+        }
     }
 
     /// Returns when [`take_withheld`](Self::take_withheld) may have something.

@@ -263,6 +263,36 @@ fn a_provider_whose_updates_are_not_stored_begins_again() {
 }
 
 #[test]
+fn nothing_is_acknowledged_while_a_later_update_is_not_stored() {
+    let (mut updates, now) = (CountedUpdates::default(), Instant::now());
+    let update = Bytes::from_static(&[0, 0]);
+    updates.update(&update, false, now);
+    updates.update(&update, false, now);
+    assert_eq!(updates.note_stored(1), 0);
+    assert_eq!(updates.note_stored(2), 2);
+
+    // The provider asks again while its last update is not stored. Only the answer is counted then.
+    updates.update(&update, false, now);
+    updates.update(&update, false, now);
+    assert_eq!(updates.note_stored(3), 0);
+    updates.step_1(&ClientClocks::default(), false);
+    assert_eq!(updates.note_stored(4), 0);
+    updates.step_2(now);
+    assert_eq!(updates.note_stored(5), 1);
+}
+
+#[test]
+fn acknowledgements_that_are_held_back_are_bounded() {
+    let (mut updates, now) = (CountedUpdates::default(), Instant::now());
+    for _ in 0..=MAX_HELD {
+        updates.update(&Bytes::from_static(&[0, 0]), false, now);
+    }
+    assert_eq!(updates.note_stored(MAX_HELD - 1), 0);
+    assert_eq!(updates.note_stored(MAX_HELD), MAX_HELD);
+    assert_eq!(updates.note_stored(MAX_HELD + 1), 1);
+}
+
+#[test]
 fn acknowledgements_that_wait_for_a_pause_are_bounded() {
     let (mut updates, now) = (CountedUpdates::default(), Instant::now());
     for number in 1..=MAX_WAITING + 1 {
