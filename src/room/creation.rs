@@ -10,7 +10,7 @@ use crate::{
     domain::{Budget, Document, DocumentKey, Metadata, Party, Text, Title, UserId},
     editing::{
         DocumentBody, EditError, LoadError, MergeBounds, MergeError, Replica,
-        loader::{MAX_INLINE_BYTES, off_thread},
+        loader::{LoadedReplica, MAX_INLINE_BYTES, off_thread},
     },
     fair_queue::FairPermit,
     store::NewDocument,
@@ -146,12 +146,23 @@ impl Rooms {
     ) -> Result<Document, LoadError> {
         let (store, party) = (&self.parts().store, Party::User(owner));
         store.check_change_allowance(owner)?;
-        // Until the copy is stored, since its content is in memory. How large it is shows only then.
-        let _turn = self.turn_to_create(owner).await?;
         let metadata = store.read_for(party, store.load_metadata(original.id)).await??;
-        let read = |replica: &Replica| (replica.content().bytes(), replica.state());
-        let reading = self.read_replica(original.id, original.version, party, read);
-        let (size, state) = reading.await?;
+        // Loading has turns and a memory account of its own, so that the turn here is for the work alone.
+        let loading = self.shared().loader.replica(original.id, original.version, party);
+        let LoadedReplica { replica, memory, .. } = loading.await?;
+        let bytes = replica.memory();
+        // Until the copy is stored, since its content is in memory.
+        let _turn = match bytes > MAX_INLINE_BYTES {
+            true => Some(self.turn_to_create(owner).await?),
+            false => None,
+        };
+        let encode = move || {
+            let encoded = (replica.content().bytes(), replica.state());
+            // It is counted for as long as it exists.
+            drop((replica, memory));
+            encoded
+        };
+        let (size, state) = off_thread(bytes, encode).await?;
         Ok(store.create(owner, NewDocument { title, size, state, metadata, key }).await?)
     }
 

@@ -107,6 +107,38 @@ async fn large_texts_of_one_user_delay_those_of_others_by_one() {
 }
 
 #[actix_web::test]
+async fn copies_of_large_documents_delay_no_copy_of_a_small_one() {
+    let node = TestNode::start_with(&[("COSCRIBE__ROOM__TEXTS_AT_ONCE", "1")]).await;
+    let (alice, mallory) = (node.person("Alice").await, node.person("Mallory").await);
+    let huge = mallory.create_document("Huge", &"x".repeat(1_000_000)).await;
+    let small = alice.create_document("Small", "text").await;
+    let copy = "mutation($id: ID!) { copyDocument(documentId: $id) { id } }";
+    let copied = Cell::new(0);
+    let first_is_copied = tokio::sync::Notify::new();
+    let copies = join_all((0..6).map(|_| async {
+        for _ in 0.. {
+            if mallory.run(copy, json!({ "id": huge })).await.is_ok() {
+                copied.set(copied.get() + 1);
+                first_is_copied.notify_one();
+            }
+        }
+    }));
+    let bystander = async {
+        first_is_copied.notified().await;
+        let ask = async |_: usize| {
+            let answer = alice.run(copy, json!({ "id": small })).await;
+            assert!(answer.is_ok(), "{:?}", answer.errors());
+        };
+        expect_few_before_each(&copied, 1, 12, ask).await;
+    };
+    select! {
+        _ = copies => unreachable!("it has no end"),
+        () = bystander => {}
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn heavy_documents_of_several_users_do_not_delay_one_of_medium_size() {
     const USERS: usize = 5;
     /// Fewer than if each of the users had their turn first.
