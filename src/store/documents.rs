@@ -21,7 +21,8 @@ use super::{
     document_keys::insert_key,
     groups::{is_member, members_of_access},
     guests::check_not_guest,
-    metadata::{has_label, metadata_bytes, store_metadata},
+    labelled_documents::{Listed, MAX_SCANNED},
+    metadata::{metadata_bytes, store_metadata},
     ownership::lock_account,
     quotas::{WantedBytes, check_document_count},
     rows::{self, DocumentRow},
@@ -173,7 +174,7 @@ impl Store {
     /// in the same microsecond, the one with the larger id comes first. The caller limits `first`.
     ///
     /// A page ends early, with `has_next`, before its texts exceed 16 MiB in total, but never before its first
-    /// document.
+    /// document. With labels it also ends, with `ends_at`, after looking at a thousand documents.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Internal`].
@@ -182,16 +183,20 @@ impl Store {
         viewer: UserId,
         query: DocumentQuery,
     ) -> Result<DocumentPage, StoreError> {
-        let one_more = u64::from(query.first) + 1;
-        let candidates = select_candidates(viewer, &query, one_more);
-        let sizes = document::Entity::find()
-            .select_only()
-            .column(document::Column::Id)
-            .column(document::Column::Size)
-            .filter(document::Column::Id.in_subquery(candidates))
-            .limit(one_more);
-        let sizes: Vec<(Uuid, i64)> =
-            sorted(sizes, query.order).into_tuple().all(&self.readers).await?;
+        self.list_within(viewer, query, MAX_SCANNED).await
+    }
+
+    /// Returns the next documents as [`list_documents`](Self::list_documents). Looks for labels in this many of them.
+    pub(super) async fn list_within(
+        &self,
+        viewer: UserId,
+        query: DocumentQuery,
+        scanned: u16,
+    ) -> Result<DocumentPage, StoreError> {
+        let Listed { sizes, ends_at } = match query.labels.is_empty() {
+            true => self.find_next(viewer, &query).await?,
+            false => self.find_labelled(viewer, &query, scanned).await?,
+        };
         let page = fit_page(&sizes, usize::try_from(query.first).unwrap_or(usize::MAX));
         let rows = match query.filter {
             DocumentFilter::Bin => DocumentRow::select_binned(viewer),
@@ -204,9 +209,23 @@ impl Store {
         let rows = rows.filter(document::Column::Id.is_in(page.iter().map(|(id, _)| *id)));
         let rows = sorted(rows, query.order).into_model::<DocumentRow>().all(&self.readers).await?;
         Ok(DocumentPage {
-            has_next: page.len() < sizes.len(),
+            has_next: page.len() < sizes.len() || ends_at.is_some(),
+            ends_at: ends_at.filter(|_| page.len() == sizes.len()),
             documents: rows.into_iter().filter_map(|row| with_level(row, viewer)).collect(),
         })
+    }
+
+    /// Returns the next documents of a list.
+    async fn find_next(&self, viewer: UserId, query: &DocumentQuery) -> Result<Listed, StoreError> {
+        let one_more = u64::from(query.first) + 1;
+        let next = document::Entity::find()
+            .select_only()
+            .column(document::Column::Id)
+            .column(document::Column::Size)
+            .filter(document::Column::Id.in_subquery(select_candidates(viewer, query, one_more)))
+            .limit(one_more);
+        let sizes = sorted(next, query.order).into_tuple().all(&self.readers).await?;
+        Ok(Listed { sizes, ends_at: None })
     }
 }
 
@@ -311,8 +330,6 @@ fn select_next(
         | DocumentFilter::Accepted
         | DocumentFilter::Pending => next.filter(deleted_at.is_null()),
     };
-    let labels = query.labels.iter().map(has_label);
-    let next = labels.fold(next, QueryFilter::filter);
     let next = match query.after {
         Some(PageCursor::Updated { updated_at, id }) => {
             let position = Expr::tuple([
@@ -328,7 +345,10 @@ fn select_next(
 }
 
 /// Sorts documents.
-fn sorted(documents: Select<document::Entity>, order: DocumentOrder) -> Select<document::Entity> {
+pub(super) fn sorted(
+    documents: Select<document::Entity>,
+    order: DocumentOrder,
+) -> Select<document::Entity> {
     let documents = match order {
         DocumentOrder::Updated => documents.order_by_desc(document::Column::UpdatedAt),
         DocumentOrder::Created => documents,

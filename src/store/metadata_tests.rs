@@ -55,10 +55,11 @@ impl TestStore {
             let query = DocumentQuery { filter, order, first: 2, after, labels };
             let page = self.list_documents(viewer, query).await.unwrap();
             found.extend(page.documents.iter().map(|(document, _)| document.id));
-            let Some((last, _)) = page.documents.last().filter(|_last| page.has_next) else {
+            if !page.has_next {
                 return found;
-            };
-            after = Some(PageCursor::after(last, order));
+            }
+            let last = page.documents.last().map(|(last, _)| PageCursor::after(last, order));
+            after = page.ends_at.or(last);
         }
     }
 }
@@ -148,6 +149,32 @@ async fn documents_are_found_by_their_labels_page_by_page() {
         json!({ "status": "draft" }),
     );
     assert_eq!(shared.await, [foreign]);
+}
+
+#[tokio::test]
+async fn a_page_looks_for_labels_in_a_bounded_number_of_documents() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let draft = store.described(ana, json!({ "status": "draft" })).await;
+    for _ in 0..7 {
+        store.document(ana).await;
+    }
+    for order in [DocumentOrder::Updated, DocumentOrder::Created] {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let labels = MetadataLabel::filter(&json!({ "status": "draft" })).unwrap();
+            let filter = DocumentFilter::All;
+            let query = DocumentQuery { filter, order, first: 2, after, labels };
+            let page = store.list_within(ana, query, 3).await.unwrap();
+            pages.push(page.documents.iter().map(|(document, _)| document.id).collect::<Vec<_>>());
+            assert_eq!(page.has_next, page.ends_at.is_some());
+            if !page.has_next {
+                break;
+            }
+            after = page.ends_at;
+        }
+        assert_eq!(pages, [vec![], vec![], vec![draft]], "{order:?}");
+    }
 }
 
 #[tokio::test]

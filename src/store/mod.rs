@@ -48,6 +48,7 @@ mod guests;
 mod history;
 mod history_entries;
 mod identities;
+mod labelled_documents;
 mod link_bars;
 mod link_uses;
 mod link_visitors;

@@ -68,6 +68,8 @@ pub struct DocumentPage {
     pub documents: Vec<(Document, AccessLevel)>,
     /// Whether there are more documents after this page.
     pub has_next: bool,
+    /// Where the next page begins, if that is not after the last of these documents.
+    pub ends_at: Option<PageCursor>,
 }
 
 /// A position in a user's document list, just after one document.

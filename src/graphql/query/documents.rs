@@ -37,7 +37,8 @@ impl DocumentQueries {
     /// The documents that the caller owns or has access to, or with `filter` only one of these kinds or those in the caller's bin, the
     /// most recently changed first. `first` is 1 to 100; pass the `endCursor` of a page as `after`, with the same `orderBy`, to get the next one. To
     /// read all pages while others write, order by `CREATED`. With `metadata`, the list holds only documents whose metadata has each of
-    /// these members: at most 8, each with a string of at most 200 characters, a number or a boolean.
+    /// these members: at most 8, each with a string of at most 200 characters, a number or a boolean. Each page looks for them in 1,000
+    /// documents: it may hold fewer than `first`, even none, while `hasNextPage` is true.
     #[graphql(complexity = "DATABASE_READ + page_length::weight(first) * child_complexity")]
     async fn documents(
         &self,
@@ -78,6 +79,7 @@ impl DocumentQueries {
             .collect();
         let cursors = edges.iter().map(|edge| edge.cursor.as_str());
         let page_info = PageInfo::new(cursors, page.has_next, has_previous);
+        let page_info = page_info.ending_at(page.ends_at.map(|cursor| cursor.to_string()));
         Ok(DocumentConnection { edges, page_info })
     }
 

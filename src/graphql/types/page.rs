@@ -45,7 +45,7 @@ pub(in crate::graphql) struct PageInfo {
     has_previous_page: bool,
     /// The cursor of the first entry of the page. Null if the page is empty.
     start_cursor: Option<String>,
-    /// Pass this as `after` to get the next page. Null if the page is empty.
+    /// Pass this as `after` to get the next page. Null if there is none and this one is empty.
     end_cursor: Option<String>,
 }
 
@@ -60,6 +60,11 @@ impl PageInfo {
         let last = cursors.next_back().or(first);
         let [start_cursor, end_cursor] = [first, last].map(|cursor| cursor.map(str::to_owned));
         Self { has_next_page, has_previous_page, start_cursor, end_cursor }
+    }
+
+    /// Sets where the next page begins, if that is not after the last entry of this one.
+    pub(in crate::graphql) fn ending_at(self, cursor: Option<String>) -> Self {
+        Self { end_cursor: cursor.or(self.end_cursor), ..self }
     }
 }
 
