@@ -3,6 +3,7 @@
 //! Documents are written one after the other, and lists page by page, so an export needs no more memory than the largest document.
 
 use std::{
+    collections::HashMap,
     fs::{self, DirBuilder},
     io::{BufWriter, Write as _},
     os::unix::fs::DirBuilderExt as _,
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 use super::json_file::{JsonFile, unwritable};
 use crate::{
     domain::{
-        AccessLevel, Account, Change, ChangeKind, Collaborator, Document, DocumentId, User,
-        Version, VersionRange,
+        AccessLevel, Account, Change, ChangeKind, Collaborator, Document, DocumentId, DocumentKey,
+        User, Version, VersionRange,
     },
     editing::full_document::{FullDocument, load_full},
     store::{
@@ -139,12 +140,35 @@ async fn write_account(store: &Store, account: &Account, folder: &Path) -> anyho
         let page = store.list_owned_documents(account.id, after, PAGE.into()).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
+        let keys = store.list_keys(page.iter().map(|document| document.id)).await?;
         for document in &page {
-            file.entry(&json!({ "id": document.id, "title": document.title }))?;
+            let Document { id, title, .. } = document;
+            file.entry(&json!({ "id": id, "title": title, "key": key_of(&keys, *id) }))?;
+        }
+    }
+    file.end_list()?;
+    file.begin_list("bin")?;
+    let mut after = None;
+    loop {
+        let page = store.list_binned_documents(account.id, after, PAGE.into()).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        let keys = store.list_keys(page.iter().map(|document| document.id)).await?;
+        for document in &page {
+            let Document { id, title, updated_at, .. } = document;
+            let key = key_of(&keys, *id);
+            // Nothing changes a document in a bin after its deletion.
+            let entry = json!({ "id": id, "title": title, "key": key, "deletedAt": updated_at });
+            file.entry(&entry)?;
         }
     }
     file.end_list()?;
     file.finish()
+}
+
+/// Returns the key of a document, if it has one.
+fn key_of(keys: &HashMap<DocumentId, DocumentKey>, document: DocumentId) -> Option<&str> {
+    keys.get(&document).map(DocumentKey::as_str)
 }
 
 /// Writes the changes that a user has made in the documents of others, and the versions that they have named in any.
@@ -212,9 +236,11 @@ async fn write_document(store: &Store, document: &Document, folder: &Path) -> an
     let collaborators = collaborators.into_values().flatten();
     let metadata = store.load_metadata(document.id).await?;
     let metadata: Value = serde_json::from_str(metadata.as_json())?;
+    let keys = store.list_keys([document.id]).await?;
     let mut file = JsonFile::create(&folder.join("document.json"))?;
     file.member("id", &document.id)?;
     file.member("title", &head.title)?;
+    file.member("key", &key_of(&keys, document.id))?;
     file.member("metadata", &metadata)?;
     file.member("createdAt", &document.created_at)?;
     file.member("updatedAt", &head.at)?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use entity::{Level, document, document_access, document_change, entitlement, identity};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait as _,
+    QueryTrait as _, Select,
 };
 use uuid::Uuid;
 
@@ -73,7 +73,7 @@ pub enum EntitlementKind {
 /// A part of all documents, looked through for the changes of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContributionPage {
-    /// The documents that the user does not own and has changed.
+    /// The documents that the user does not own and has changed, without those in bins.
     pub documents: Vec<DocumentId>,
     /// The last document of the part.
     pub last: DocumentId,
@@ -129,10 +129,31 @@ impl Store {
         after: Option<DocumentId>,
         limit: u64,
     ) -> Result<Vec<Document>, StoreError> {
-        let mut documents = DocumentRow::select(owner)
-            .filter(document::Column::OwnerId.eq(owner.uuid()))
-            .order_by_asc(document::Column::Id)
-            .limit(limit);
+        let owned = DocumentRow::select(owner).filter(document::Column::OwnerId.eq(owner.uuid()));
+        self.list_by_id(owned, after, limit).await
+    }
+
+    /// Returns documents in the bin of a user, in the order of their ids, at most `limit`, beginning behind the document `after`.
+    /// They were last changed by their deletion.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn list_binned_documents(
+        &self,
+        owner: UserId,
+        after: Option<DocumentId>,
+        limit: u64,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.list_by_id(DocumentRow::select_binned(owner), after, limit).await
+    }
+
+    async fn list_by_id(
+        &self,
+        documents: Select<document::Entity>,
+        after: Option<DocumentId>,
+        limit: u64,
+    ) -> Result<Vec<Document>, StoreError> {
+        let mut documents = documents.order_by_asc(document::Column::Id).limit(limit);
         if let Some(after) = after {
             documents = documents.filter(document::Column::Id.gt(after.uuid()));
         }
@@ -244,18 +265,20 @@ impl Store {
         use document_change::Column::{AuthorId, DocumentId as Changed};
         let looked_at = self.list_document_ids(after.map(DocumentId::uuid)).await?;
         let Some(last) = looked_at.last().copied() else { return Ok(None) };
-        let owned = document::Entity::find()
+        // One in a bin is shown to its owner only.
+        let of_others = document::Entity::find()
             .select_only()
             .column(document::Column::Id)
-            .filter(document::Column::OwnerId.eq(author.uuid()))
+            .filter(document::Column::Id.is_in(looked_at))
+            .filter(document::Column::OwnerId.ne(author.uuid()))
+            .filter(document::Column::DeletedAt.is_null())
             .into_query();
         let documents: Vec<Uuid> = document_change::Entity::find()
             .select_only()
             .column(Changed)
             .distinct()
-            .filter(Changed.is_in(looked_at))
+            .filter(Changed.in_subquery(of_others))
             .filter(AuthorId.eq(author.uuid()))
-            .filter(Changed.not_in_subquery(owned))
             .order_by_asc(Changed)
             .into_tuple()
             .all(&self.readers)

@@ -255,6 +255,16 @@ async fn operators_export_what_is_stored_of_a_user() {
     let link = bob.create_link(shared, "VIEW", 0).await;
     alice.open_link(&link.secret).await.value();
 
+    let set_key = "mutation($id: ID!, $key: String) { updateDocument(id: $id, key: $key) { key } }";
+    alice.run(set_key, json!({ "id": document, "key": "plan" })).await.value();
+    let binned = alice.create_document("Binned", "").await;
+    alice.run(set_key, json!({ "id": binned, "key": "binned" })).await.value();
+    alice.delete(binned).await.value();
+    // What Bob has in his bin is shown to nobody else.
+    let binned_by_bob = bob.create_shared_document(&[&alice]).await;
+    alice.write(binned_by_bob, "By Alice.").await.value();
+    bob.delete(binned_by_bob).await.value();
+
     let to = folder.path().join("export");
     let arguments = ["user", "export", "alice@example.org", "--to", to.to_str().unwrap()];
     let printed = run(folder.path(), &arguments).await;
@@ -274,7 +284,14 @@ async fn operators_export_what_is_stored_of_a_user() {
         (&json!(shared), &json!("Plan"))
     );
     assert_eq!((&entitlement["source"], &entitlement["level"]), (&json!("LINK"), &json!("VIEW")));
-    assert_eq!(account["documents"].as_array().unwrap().len(), 2);
+    let documents = account["documents"].as_array().unwrap();
+    assert_eq!(documents.len(), 2);
+    assert_eq!((&documents[0]["id"], &documents[0]["key"]), (&json!(document), &json!("plan")));
+    assert_eq!(documents[1]["key"], Value::Null);
+    let bin = account["bin"].as_array().unwrap();
+    assert_eq!(bin.len(), 1);
+    assert_eq!((&bin[0]["id"], &bin[0]["key"]), (&json!(binned), &json!("binned")));
+    assert!(bin[0]["deletedAt"].is_string(), "{bin:?}");
     // The export has what Alice changed in Bob's document, and nothing that Bob changed.
     let contributions = json_in(&to, "contributions.json");
     let changes = contributions["changes"].as_array().unwrap();
@@ -286,6 +303,7 @@ async fn operators_export_what_is_stored_of_a_user() {
     assert!(!fs::read(of_document.join("state.yjs")).unwrap().is_empty());
     let exported = json_in(&of_document, "document.json");
     assert_eq!((&exported["title"], &exported["version"]), (&json!("Plan"), &json!(3)));
+    assert_eq!(exported["key"], "plan");
     assert_eq!(exported["collaborators"][0]["user"]["name"], "bob@example.org");
     assert_eq!(
         exported["content"]["ops"][0]["insert"].as_str().map(|text| &text[..5]),
