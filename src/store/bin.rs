@@ -26,34 +26,39 @@ use super::{
     metadata::delete_metadata,
     ownership::lock_account,
     purge::{delete_all, purge_log},
+    rows::DocumentRow,
     stored_bytes::{CountedBytes, count_bytes, row_bytes, signed},
 };
-use crate::domain::{DocumentId, Party, UserId, Version};
+use crate::domain::{Document, DocumentId, Party, UserId, Version};
 
 /// How many documents are looked for at a time. Each is purged in a transaction of its own.
 const DOCUMENTS_AT_ONCE: u64 = 16;
 
 impl Store {
-    /// Brings a document back from the bin of its owner, with its grants. Its deletion becomes a change that changes nothing.
+    /// Brings a document back from the bin of its owner, with its grants, and returns it. Its deletion becomes a change that changes
+    /// nothing.
     ///
     /// # Errors
     /// [`StoreError::Denied`] if it is not in the bin of `owner`, [`StoreError::NoSuchUser`] if the account is being deleted,
     /// [`StoreError::Busy`].
-    pub async fn undelete(&self, owner: UserId, document: DocumentId) -> Result<(), StoreError> {
+    pub async fn undelete(
+        &self,
+        owner: UserId,
+        document: DocumentId,
+    ) -> Result<Document, StoreError> {
         use document::Column::{AccessVersion, DeletedAt, Id};
         self.write(Party::User(owner), async {
             let txn = self.begin().await?;
             // Nothing is brought back for an account that is being deleted.
             lock_account(&txn, owner).await?;
             lock_documents(&txn, [document]).await?;
-            remove_from_bin(&txn, owner, document).await?;
-            let found: Option<(i64, String)> = document::Entity::find_by_id(document.uuid())
-                .select_only()
-                .columns([document::Column::Version, document::Column::Title])
-                .into_tuple()
+            let found = DocumentRow::select_binned(owner)
+                .filter(Id.eq(document.uuid()))
+                .into_model::<DocumentRow>()
                 .one(&txn)
                 .await?;
-            let (version, title) = found.ok_or(StoreError::Denied)?;
+            let undeleted = found.ok_or(StoreError::Denied)?.into_document();
+            remove_from_bin(&txn, owner, document).await?;
             document::Entity::update_many()
                 .col_expr(AccessVersion, Expr::col(AccessVersion).add(1))
                 .col_expr(DeletedAt, Expr::value(Option::<DateTime<Utc>>::None))
@@ -66,16 +71,16 @@ impl Store {
                     document_change::Column::Kind,
                     Expr::value(document_change::Kind::Renamed),
                 )
-                .col_expr(document_change::Column::Title, Expr::value(title.as_str()))
+                .col_expr(document_change::Column::Title, Expr::value(&*undeleted.title))
                 .filter(document_change::Column::DocumentId.eq(document.uuid()))
-                .filter(document_change::Column::Version.eq(version))
+                .filter(document_change::Column::Version.eq(undeleted.version.number()))
                 .exec(&txn)
                 .await?;
-            let bytes = signed(row_bytes([title.len()]));
+            let bytes = signed(row_bytes([undeleted.title.len()]));
             let counted = count_bytes(&txn, [(document, bytes)]).await?;
             txn.commit().await?;
             self.quotas.note(counted);
-            Ok(())
+            Ok(undeleted)
         })
         .await
     }

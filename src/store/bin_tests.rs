@@ -63,8 +63,10 @@ async fn an_undeleted_document_is_as_it_was() {
         assert!(matches!(store.purge(user, document).await, Err(StoreError::Denied)));
     }
 
-    store.undelete(ana, document).await.unwrap();
+    let undeleted = store.undelete(ana, document).await.unwrap();
 
+    // The answer needs nothing that may fail after the commit.
+    assert_eq!(undeleted, store.find_document(ana, document).await.unwrap().unwrap().0);
     let (found, level) = store.find_document(bo, document).await.unwrap().unwrap();
     assert_eq!((found.size, &*found.title, level), ("text".len(), "Plan", Owner));
     assert_eq!((found.version, found.updated_at), (Version::new(3), committed.at));

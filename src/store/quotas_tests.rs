@@ -349,7 +349,7 @@ async fn counters_equal_a_recount_after_random_operations() {
                 1 if documents.len() > 2 => {
                     store.change(document, deleted(ana)).await.unwrap();
                     match random.below(3) {
-                        0 => store.undelete(ana, document).await.unwrap(),
+                        0 => drop(store.undelete(ana, document).await.unwrap()),
                         fate => {
                             documents.retain(|other| *other != document);
                             if fate == 1 {

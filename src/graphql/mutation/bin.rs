@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object};
 
 use super::edit::take_edit;
 use crate::{
+    domain::AccessLevel,
     graphql::{
         ApiError,
         access::document_id,
@@ -11,7 +12,6 @@ use crate::{
         complexity::DATABASE_WRITE,
         types::DocumentType,
     },
-    store::StoreError,
 };
 
 /// Mutations of documents in bins.
@@ -31,10 +31,8 @@ impl BinMutations {
         let (api, owner) = (api(ctx)?, caller(ctx).user()?.id);
         take_edit(ctx, Some(&id)).await?;
         let document = document_id(ctx, &id).await?;
-        api.store.undelete(owner, document).await?;
-        let found = api.rooms.find_document(owner, document).await?;
-        let (document, access) = found.ok_or(StoreError::Denied)?;
-        Ok(DocumentType::new(document, access))
+        let undeleted = api.store.undelete(owner, document).await?;
+        Ok(DocumentType::new(undeleted, AccessLevel::Owner))
     }
 
     /// Deletes a document in the caller's bin for good, with its text, history, metadata and key. Nobody can bring it back.
