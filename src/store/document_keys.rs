@@ -87,6 +87,12 @@ impl Store {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
             AccessState::load_for_owner(&txn, document, actor).await?;
+            // Before the document gives its own key up: two documents that swap their keys would wait for each other otherwise.
+            if let Some(key) = key
+                && let Some(named) = find_named(&txn, key).await?
+            {
+                return if named == document { Ok(()) } else { Err(StoreError::KeyTaken) };
+            }
             delete_key(&txn, document).await?;
             if let Some(key) = key {
                 insert_key(&txn, document, key).await?;
@@ -96,6 +102,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// Returns the document with a key, also one in a bin.
+async fn find_named(
+    txn: &DatabaseTransaction,
+    key: &DocumentKey,
+) -> Result<Option<DocumentId>, StoreError> {
+    let found = document_key::Entity::find()
+        .filter(document_key::Column::Key.eq(key.as_str()))
+        .one(txn)
+        .await?;
+    Ok(found.map(|row| row.document_id.into()))
 }
 
 /// Gives a document without a key one.

@@ -17,6 +17,7 @@ mod failover;
 mod flood;
 mod forgery;
 mod groups;
+mod keys;
 mod limit;
 mod links;
 mod lost_changes;
