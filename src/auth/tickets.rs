@@ -154,11 +154,16 @@ impl Tickets {
         IssuedTicket { ticket, expires_at }
     }
 
-    /// Whether one of our nodes has issued this ticket, for any document, whether or not it is still valid.
+    /// Returns the user to whom one of our nodes has issued this ticket, for any document, whether or not it is still valid. `None`
+    /// if none has.
     #[must_use]
-    pub fn has_issued(&self, ticket: &str) -> bool {
+    pub fn issued_to(&self, ticket: &str) -> Option<UserId> {
         // An unknown client must not make the server hash megabytes.
-        ticket.len() <= Tokens::MAX_LENGTH && self.keys.open_ticket::<SignedTicket>(ticket).is_ok()
+        if ticket.len() > Tokens::MAX_LENGTH {
+            return None;
+        }
+        let opened = self.keys.open_ticket(ticket);
+        opened.ok().map(|signed: SignedTicket| signed.sub)
     }
 
     /// Returns what a ticket says if one of our nodes issued it for `document` and it is valid at `now`. It may have been
@@ -278,8 +283,10 @@ mod tests {
 
     #[test]
     fn a_ticket_is_for_one_document() {
-        let ticket = tickets().issue(UserId::new(), &sign_in(), DocumentId::new(), noon()).ticket;
-        assert!(tickets().has_issued(&ticket) && !tickets().has_issued("nonsense"));
+        let user = UserId::new();
+        let ticket = tickets().issue(user, &sign_in(), DocumentId::new(), noon()).ticket;
+        assert_eq!(tickets().issued_to(&ticket), Some(user));
+        assert_eq!(tickets().issued_to("nonsense"), None);
         let opened = tickets().open(&ticket, DocumentId::new(), noon());
         assert_eq!(opened, Err(TicketError::OtherDocument));
     }

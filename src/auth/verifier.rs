@@ -13,7 +13,7 @@ use super::{
     issuers::Issuers,
     token_head::{self, TokenHead},
 };
-use crate::domain::DocumentId;
+use crate::domain::{DocumentId, UserId};
 
 /// How many tokens are remembered.
 const REMEMBERED: usize = 20_000;
@@ -58,10 +58,10 @@ impl Verifier {
         Self { tokens, tickets, issuers, applications, leeway, verified }
     }
 
-    /// Whether one of our nodes has issued this ticket, for any document, whether or not it is still valid.
+    /// Returns the user to whom one of our nodes has issued this ticket, for any document, whether or not it is still valid.
     #[must_use]
-    pub fn has_issued(&self, ticket: &str) -> bool {
-        self.tickets.has_issued(ticket)
+    pub fn issued_to(&self, ticket: &str) -> Option<UserId> {
+        self.tickets.issued_to(ticket)
     }
 
     /// Returns what a ticket for `document` says if it is valid at `now`. It may have been redeemed before.

@@ -43,8 +43,28 @@ impl RequestAllowances {
         user: UserId,
         document: Option<DocumentId>,
     ) -> Result<(), Throttled> {
-        self.edits.take(&(user, document))?;
+        self.take_edit_of(user, document)?;
+        self.take_any_edit(user)
+    }
+
+    /// Spends a change of some document, before it is known which one.
+    ///
+    /// # Errors
+    /// [`Throttled`] if none is left.
+    pub(super) fn take_any_edit(&self, user: UserId) -> Result<(), Throttled> {
         self.all_edits.take(&user)
+    }
+
+    /// Spends what a change of a document costs more than one of [some document](Self::take_any_edit).
+    ///
+    /// # Errors
+    /// [`Throttled`] if none is left.
+    pub(super) fn take_edit_of(
+        &self,
+        user: UserId,
+        document: Option<DocumentId>,
+    ) -> Result<(), Throttled> {
+        self.edits.take(&(user, document))
     }
 
     /// Spends a cursor move.
@@ -67,5 +87,19 @@ mod tests {
         let taken = (0..20).filter(|_| allowances.take_edit(user, Some(DocumentId::new())).is_ok());
         assert_eq!(taken.count(), 6);
         assert!(allowances.take_edit(UserId::new(), None).is_ok());
+    }
+
+    #[test]
+    fn a_change_of_some_document_and_the_rest_of_it_cost_one_change() {
+        let allowances = RequestAllowances::of_sessions(2, 2, 1);
+        let (user, document) = (UserId::new(), Some(DocumentId::new()));
+        for _ in 0..2 {
+            assert!(allowances.take_any_edit(user).is_ok());
+            assert!(allowances.take_edit_of(user, document).is_ok());
+        }
+        assert!(allowances.take_any_edit(user).is_ok());
+        assert!(allowances.take_edit_of(user, document).is_err());
+        assert!(allowances.take_any_edit(user).is_ok());
+        assert!(allowances.take_any_edit(user).is_err());
     }
 }

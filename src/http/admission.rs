@@ -69,8 +69,7 @@ pub(super) async fn authenticate(
     };
     let claims = claims.map_err(IdentityError::Token)?;
     let user = state.identity.user_of(&claims).await?;
-    request.extensions_mut().insert(CountedRequest);
-    pause_if_refused(state.throttle.take(&user)).await?;
+    count_for(request, state, user).await?;
     let identified = state.identity.account_of(user, &claims).await?;
     note_known(request, identified.user.id);
     Ok(identified)
@@ -88,20 +87,34 @@ pub(super) async fn redeem(
     ticket: &str,
     document: &DocumentName,
 ) -> Result<(Identified, DocumentId), HttpError> {
-    // Only for those who have a ticket is a key looked up.
-    let document = match document {
-        DocumentName::Key(_) if !state.identity.has_issued(ticket) => DocumentId::NONE,
-        document => {
-            let party = Party::Stranger(network_of(request, state));
-            state.identity.find_document(document, party).await?
-        }
+    let (document, is_counted) = match document {
+        DocumentName::Id(document) => (*document, false),
+        // Only for those who have a ticket is a key looked up, and only after it counts.
+        DocumentName::Key(_) => match state.identity.issued_to(ticket) {
+            Some(user) => {
+                count_for(request, state, user).await?;
+                (state.identity.find_document(document, Party::User(user)).await?, true)
+            }
+            None => (DocumentId::NONE, false),
+        },
     };
     let ticket = state.identity.open_ticket(ticket, document).map_err(IdentityError::Ticket)?;
-    request.extensions_mut().insert(CountedRequest);
-    pause_if_refused(state.throttle.take(&ticket.user)).await?;
+    if !is_counted {
+        count_for(request, state, ticket.user).await?;
+    }
     let identified = state.identity.redeem(&ticket).await?;
     note_known(request, identified.user.id);
     Ok((identified, document))
+}
+
+/// Counts a request for a user.
+async fn count_for(
+    request: &HttpRequest,
+    state: &HttpState,
+    user: UserId,
+) -> Result<(), HttpError> {
+    request.extensions_mut().insert(CountedRequest);
+    pause_if_refused(state.throttle.take(&user)).await
 }
 
 /// Counts what an operation costs more than the request that was admitted: `bytes` of a body or query string, with this text.

@@ -124,10 +124,10 @@ impl Identity {
         Ok(self.store.resolve(name, party).await?)
     }
 
-    /// Whether a node has issued this ticket, for any document, whether or not it is still valid.
+    /// Returns the user to whom a node has issued this ticket, for any document, whether or not it is still valid.
     #[must_use]
-    pub fn has_issued(&self, ticket: &str) -> bool {
-        self.verifier.has_issued(ticket)
+    pub fn issued_to(&self, ticket: &str) -> Option<UserId> {
+        self.verifier.issued_to(ticket)
     }
 
     /// Verifies a ticket for a document, which takes little work. Counts tickets that are refused.

@@ -387,6 +387,36 @@ async fn changes_are_rate_limited() {
 }
 
 #[actix_web::test]
+async fn changes_count_before_the_key_of_their_document_is_looked_up() {
+    let node = TestNode::start_with(&[
+        ("COSCRIBE__LIMITS__EDITS_PER_SECOND", "2"),
+        ("COSCRIBE__LIMITS__CONNECTIONS_PER_USER", "1"),
+    ])
+    .await;
+    let alice = node.person("Alice").await;
+    // It is neither an id nor a key, so nothing can be looked up.
+    let purge = "mutation { purge(documentId: \"a b\") }";
+    let mut refused = 0;
+    for _ in 0..40 {
+        refused += u32::from(alice.run(purge, json!({})).await.code() == "RATE_LIMITED");
+    }
+    assert!(REFUSALS_OF_40.contains(&refused), "{refused}");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn guests_count_before_the_key_of_their_document_is_looked_up() {
+    let node = TestNode::start_with(&[("COSCRIBE__LIMITS__REGISTRATIONS_PER_HOUR", "3")]).await;
+    let stranger = node.stranger();
+    let enter = "mutation { enterAsGuest(name: \"Gus\", documentId: \"a b\") { token } }";
+    for _ in 0..3 {
+        assert_eq!(stranger.run(enter, json!({})).await.code(), "BAD_USER_INPUT");
+    }
+    assert_eq!(stranger.run(enter, json!({})).await.code(), "RATE_LIMITED");
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn operations_of_a_user_are_rate_limited_over_all_connections() {
     const CONNECTIONS: u32 = 40;
     let node = TestNode::start_with(&[

@@ -7,7 +7,7 @@ use crate::{
     editing::{EditKind, EditRequest},
     graphql::{
         ApiError, Caller,
-        access::{Admitted, document_id},
+        access::{Admitted, document_id, written_id},
         caller::{api, caller},
     },
 };
@@ -40,11 +40,15 @@ pub(super) async fn take_edit(ctx: &Context<'_>, document: Option<&ID>) -> Resul
     match caller(ctx) {
         Caller::Session(link) => Ok(link.take_edit()?),
         Caller::Request { user, .. } => {
-            let document = match document {
-                Some(id) => Some(document_id(ctx, id).await?),
-                None => None,
-            };
-            Ok(api(ctx)?.allowances.take_edit(user.id, document)?)
+            let allowances = &api(ctx)?.allowances;
+            let Some(id) = document else { return Ok(allowances.take_edit(user.id, None)?) };
+            if let Some(document) = written_id(id) {
+                return Ok(allowances.take_edit(user.id, Some(document))?);
+            }
+            // A key is looked up only after something was spent.
+            allowances.take_any_edit(user.id)?;
+            let document = document_id(ctx, id).await?;
+            Ok(allowances.take_edit_of(user.id, Some(document))?)
         }
         // The resolver refuses a caller who is not signed in.
         Caller::Nobody(_) => Ok(()),

@@ -162,8 +162,9 @@ impl LinkMutations {
         let (api, caller) = (api(ctx)?, caller(ctx));
         check_sharing(api)?;
         let name = DisplayName::new(&name)?;
-        let key = link_key(ctx, secret, document_id).await?;
+        // Before a key is looked up.
         limited(api, api.registrations.take(&caller.network()))?;
+        let key = link_key(ctx, secret, document_id).await?;
         let now = Utc::now();
         let until = now + api.guests.life;
         let most = api.guests.per_link;
