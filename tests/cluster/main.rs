@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "tests report what they counted")]
 
 mod accounts_end;
+mod bin;
 mod clock;
 mod compaction;
 mod database;
