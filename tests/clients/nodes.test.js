@@ -2,68 +2,28 @@
 // move to the other node.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
+import { Cluster, skip } from './support/cluster.js';
 import { createDocument, grant, readDocument, revoke } from './support/documents.js';
 import { Page } from './support/page.js';
 import { until } from './support/patience.js';
 import { Person } from './support/person.js';
 import { personAt, Plan, chooseSeeds, AWARENESS_AFTER_RESTART_MS } from './support/plan.js';
-import { Server } from './support/server.js';
 
 /** The seeds of every run. */
 const SEEDS = [1, 2, 20_261_125];
 
-const { TEST_DATABASE_URL: postgres, TEST_REDIS_URL: redis } = process.env;
-const skip = postgres && redis ? false : 'needs PostgreSQL and Redis: set TEST_DATABASE_URL and TEST_REDIS_URL';
-
-const database = `coscribe_clients_${randomBytes(6).toString('hex')}`;
-const cluster = randomBytes(6).toString('hex');
-const secret = randomBytes(32).toString('hex');
+let cluster;
 
 if (!skip) {
-  before(() => sql(`CREATE DATABASE ${database}`));
-  after(() => sql(`DROP DATABASE ${database} WITH (FORCE)`));
-}
-
-function sql(statement) {
-  execFileSync(psql(), ['--quiet', '--dbname', postgres, '--command', statement]);
-}
-
-/** Returns the newest psql in the folder of Debian, or else the one on PATH. */
-function psql() {
-  const folder = '/usr/lib/postgresql';
-  try {
-    const versions = readdirSync(folder).sort((a, b) => b - a);
-    return `${folder}/${versions[0]}/bin/psql`;
-  } catch {
-    return 'psql';
-  }
-}
-
-/** Starts a node of the cluster. Other nodes detect its death within seconds. */
-function node() {
-  const url = new URL(postgres);
-  url.pathname = `/${database}`;
-  return Server.start({
-    env: {
-      DATABASE_URL: url.href,
-      REDIS_URL: redis,
-      JWT_SECRET: secret,
-      COSCRIBE__REDIS__PREFIX: cluster,
-      COSCRIBE__ROSTER__LEASE: '6s',
-      COSCRIBE__ROSTER__RENEW_EVERY: '1s',
-      COSCRIBE__REDIS__ANSWER_WITHIN: '2s',
-    },
-  });
+  before(async () => (cluster = await Cluster.create()));
+  after(() => cluster.remove());
 }
 
 for (const seed of chooseSeeds(SEEDS)) {
   test(`editors on two nodes converge and survive the loss of a node (COSCRIBE_SEED=${seed})`, { skip }, async (t) => {
-    const [first, second] = [await node(), await node()];
+    const [first, second] = [await cluster.start(), await cluster.start()];
     const register = (name) => Person.register(first, `${name}-${seed}`);
     const [alice, bob, carol] = await Promise.all(['Alice', 'Bob', 'Carol'].map(register));
     const [bobOnSecond, carolOnSecond] = [personAt(second, bob), personAt(second, carol)];
@@ -88,7 +48,7 @@ for (const seed of chooseSeeds(SEEDS)) {
 }
 
 test('pages with HocuspocusProvider on two nodes share text, awareness and stateless messages', { skip }, async (t) => {
-  const [first, second] = [await node(), await node()];
+  const [first, second] = [await cluster.start(), await cluster.start()];
   const [alice, bob] = [await Person.register(first, 'Page-Alice'), await Person.register(first, 'Page-Bob')];
   const { id } = await createDocument(alice, 'Together', 'Hello');
   await grant(alice, id, 'EDIT', bob.email);
