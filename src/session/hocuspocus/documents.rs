@@ -29,6 +29,8 @@ pub(super) struct SocketDocument {
     pub(super) subscription: Option<Subscription>,
     /// The stateless messages that wait for the seat.
     pub(super) early: Vec<String>,
+    /// Whether the client has closed it before it had its seat, although updates had arrived.
+    pub(super) is_left: bool,
 }
 
 impl SocketDocument {
@@ -78,6 +80,7 @@ impl SocketDocuments {
             is_entering: false,
             subscription: None,
             early: Vec::new(),
+            is_left: false,
         };
         self.documents.insert(name, added);
     }

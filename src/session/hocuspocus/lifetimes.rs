@@ -27,6 +27,7 @@ impl HocuspocusProtocol {
     /// Opens a document for which the client has sent a valid token, unless it is open.
     pub(super) fn open(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
         if let Some(open) = self.documents.get_mut(name) {
+            open.is_left = false;
             // The document is being opened if it has no seat. The room tells the scope then.
             let subscription = open.subscription.as_ref();
             let scope = subscription.map(|open| yjs::scope(open.editor().may_edit()));
@@ -133,7 +134,24 @@ impl HocuspocusProtocol {
         let Some(open) = self.documents.get_mut(&name) else { return Vec::new() };
         open.steps.conversation().begin(Arc::clone(link), subscription.editor());
         open.subscription = Some(subscription);
-        self.send_early(&name, link)
+        let is_left = open.is_left;
+        let mut effects = self.send_early(&name, link);
+        if is_left {
+            effects.extend(self.close_document(&name).1);
+        }
+        effects
+    }
+
+    /// Closes a document for its client. One without a seat waits for it if updates have arrived, because only with a seat they are
+    /// stored.
+    pub(super) fn leave_document(&mut self, name: &SocketName) -> Effects {
+        match self.documents.get_mut(name) {
+            Some(open) if open.subscription.is_none() && open.steps.has_unsaved_updates() => {
+                open.is_left = true;
+                Vec::new()
+            }
+            Some(_) | None => self.close_document(name).1,
+        }
     }
 
     /// Ends a document for this reason, and tells its provider. Closes the session if the reason concerns all documents: the

@@ -200,7 +200,7 @@ impl HocuspocusProtocol {
             DocumentMessage::Stateless(payload) => {
                 return self.receive_stateless(&name, payload, link);
             }
-            DocumentMessage::Close => return self.close_document(&name).1,
+            DocumentMessage::Close => return self.leave_document(&name),
             DocumentMessage::Token { .. } | DocumentMessage::Unknown => return Vec::new(),
         };
         if updates.are_too_many() {
