@@ -8,6 +8,7 @@
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
 mod body;
+mod body_text;
 mod branches;
 mod compaction;
 mod comparison;
