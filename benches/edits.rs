@@ -221,6 +221,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
                     version: base,
                     at: None,
                     state,
+                    body_text: None,
                     every: 0,
                     patience: SnapshotPatience::Usual,
                 }))

@@ -15,6 +15,9 @@ pub struct Model {
     pub version: i64,
     /// The whole text as one Yjs v1 update.
     pub state: Vec<u8>,
+    /// The plain text of the body, if it is not too long and the node that stored the snapshot has written it.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub body_text: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -25,6 +25,7 @@ mod m0019_metadata;
 mod m0020_document_keys;
 mod m0021_bins;
 mod m0022_named_versions;
+mod m0023_body_texts;
 
 use sea_orm_migration::prelude::*;
 
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_document_keys::Migration),
             Box::new(m0021_bins::Migration),
             Box::new(m0022_named_versions::Migration),
+            Box::new(m0023_body_texts::Migration),
         ]
     }
 }

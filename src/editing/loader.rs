@@ -303,6 +303,7 @@ impl DocumentLoader {
                         version: at,
                         at: None,
                         state,
+                        body_text: None,
                         every: 0,
                         patience: SnapshotPatience::Usual,
                     };

@@ -63,7 +63,8 @@ impl SnapshotWriter {
     /// Stores a snapshot without making the caller wait. Leaves it out if too many bytes wait already.
     pub(crate) fn store(&self, store: Store, snapshot: NewSnapshot) {
         let NewSnapshot { payer, document, version, .. } = snapshot;
-        let Some(waiting) = self.count(payer, snapshot.state.len()) else {
+        let bytes = snapshot.state.len() + snapshot.body_text.as_ref().map_or(0, String::len);
+        let Some(waiting) = self.count(payer, bytes) else {
             return tracing::warn!(
                 document.id = %document, %version,
                 "a snapshot is left out, because too many wait for the database"

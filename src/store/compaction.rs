@@ -65,6 +65,7 @@ impl Store {
                 document_id: Set(document.uuid()),
                 version: Set(version.number()),
                 state: Set(state),
+                body_text: Set(None),
             };
             document_snapshot::Entity::insert(snapshot).exec_without_returning(&txn).await?;
             let counted = count_bytes(&txn, [(document, signed(bytes))]).await?;

@@ -106,6 +106,7 @@ impl Store {
             document_id: Set(document.id.uuid()),
             version: Set(document.version.number()),
             state: Set(state),
+            body_text: Set(None),
         };
         self.write(Party::User(owner), async {
             let txn = self.begin().await?;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::{
     Store, StoreError,
     document_lock::lock_documents,
-    snapshots::delete_where,
+    snapshots::{COUNTED, delete_where},
     stored_bytes::{count_bytes, counted_row, delete_counted},
 };
 use crate::domain::{DocumentId, Party};
@@ -219,9 +219,8 @@ async fn delete_up_to(
         .await?;
     let mut last = boundary.unwrap_or(slice.last);
     let unneeded = snapshots.filter(at.lt(last));
-    let state = [document_snapshot::Column::State];
     let mut freed = 0;
-    if let Some(slice) = slice_of(txn, unneeded.clone(), at, &state, bytes).await? {
+    if let Some(slice) = slice_of(txn, unneeded.clone(), at, &COUNTED, bytes).await? {
         let delete = at.gte(slice.first).and(at.lte(slice.last));
         freed += delete_where(txn, document, delete).await?;
         // The changes before a snapshot that remains have lost the text that they begin with.

@@ -28,6 +28,7 @@ const NAMES: &[&str] = &[
     "m0020_document_keys",
     "m0021_bins",
     "m0022_named_versions",
+    "m0023_body_texts",
 ];
 
 fn applied(states: &[MigrationState]) -> Vec<&str> {

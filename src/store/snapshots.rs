@@ -63,6 +63,8 @@ pub struct NewSnapshot {
     pub at: Option<DateTime<Utc>>,
     /// The state as one Yjs v1 update.
     pub state: Vec<u8>,
+    /// The plain text of the body, if it is to be read without the state.
+    pub body_text: Option<String>,
     /// The number of versions between two snapshots that are kept.
     pub every: u32,
     /// How long it waits for its turn.
@@ -77,6 +79,10 @@ pub enum SnapshotPatience {
     /// 30 s, because no user waits for it.
     Long,
 }
+
+/// The columns of a snapshot that count as its bytes.
+pub(super) const COUNTED: [document_snapshot::Column; 2] =
+    [document_snapshot::Column::State, document_snapshot::Column::BodyText];
 
 /// The version of a snapshot, its size in bytes, and its state unless that is too large.
 type SnapshotRow = (i64, i64, Option<SnapshotState>);
@@ -111,6 +117,28 @@ impl Store {
             Some(state) => FoundSnapshot::Whole(whole(version, state)),
             None => FoundSnapshot::TooLarge { bytes: usize::try_from(bytes).unwrap_or(usize::MAX) },
         }))
+    }
+
+    /// Returns the plain text of the body that is kept beside the snapshot of a version. `None` if there is none, or if the document
+    /// was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn find_body_text(
+        &self,
+        document: DocumentId,
+        version: Version,
+    ) -> Result<Option<String>, StoreError> {
+        let text: Option<Option<String>> = document_snapshot::Entity::find()
+            .select_only()
+            .column(document_snapshot::Column::BodyText)
+            .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
+            .filter(document_snapshot::Column::Version.eq(version.number()))
+            .filter(is_kept(document))
+            .into_tuple()
+            .one(&self.readers)
+            .await?;
+        Ok(text.flatten())
     }
 
     /// Returns the oldest snapshot of a document that is kept. `None` if it has none, or was deleted.
@@ -214,21 +242,24 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] if the payer had no turn within the time of `patience`, [`StoreError::Unavailable`],
     /// [`StoreError::Internal`].
-    pub async fn store_snapshot(
-        &self,
-        NewSnapshot { payer, document, version, at, state, every, patience }: NewSnapshot,
-    ) -> Result<(), StoreError> {
+    pub async fn store_snapshot(&self, snapshot: NewSnapshot) -> Result<(), StoreError> {
+        let NewSnapshot { payer, document, version, at, state, body_text, every, patience } =
+            snapshot;
+        // PostgreSQL has no text with this character. The text is read from the state then.
+        let body_text = body_text.filter(|text| !text.contains('\0'));
         let storing = async {
             let txn = self.begin().await?;
             lock_documents(&txn, [document]).await?;
             if !has_version(&txn, document, version, at).await? {
                 return Ok(());
             }
-            let bytes = signed(row_bytes([state.len()]));
+            let text_bytes = body_text.as_ref().map_or(0, String::len);
+            let bytes = signed(row_bytes([state.len(), text_bytes]));
             let row = document_snapshot::ActiveModel {
                 document_id: Set(document.uuid()),
                 version: Set(version.number()),
                 state: Set(state),
+                body_text: Set(body_text),
             };
             let key = [document_snapshot::Column::DocumentId, document_snapshot::Column::Version];
             let inserted = document_snapshot::Entity::insert(row)
@@ -311,14 +342,14 @@ pub(super) async fn delete_where(
     document: DocumentId,
     condition: Expr,
 ) -> Result<i64, StoreError> {
-    use document_snapshot::Column::{DocumentId, State};
+    use document_snapshot::Column::DocumentId;
     let delete = Query::delete()
         .from_table(document_snapshot::Entity)
         .and_where(DocumentId.eq(document.uuid()))
         .and_where(condition)
         .to_owned();
     let freed =
-        delete_counted::<document_snapshot::Entity>(txn, delete, DocumentId, &[State]).await?;
+        delete_counted::<document_snapshot::Entity>(txn, delete, DocumentId, &COUNTED).await?;
     Ok(freed.values().sum())
 }
 

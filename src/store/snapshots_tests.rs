@@ -5,7 +5,7 @@ use entity::document_snapshot;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
-    FoundSnapshot, Snapshot, SnapshotState,
+    FoundSnapshot, NewSnapshot, Snapshot, SnapshotState,
     log_tests::{ALL, versions},
     test_store::{TestStore, batch, edited, snapshot},
 };
@@ -36,6 +36,31 @@ async fn the_newest_snapshot_at_or_before_a_version_is_found() {
     assert_eq!(small(4, 3).await, Some(FoundSnapshot::Whole(Snapshot { version, state })));
     assert_eq!(small(4, 2).await, Some(FoundSnapshot::TooLarge { bytes: 3 }));
     assert_eq!(small(0, 3).await, None);
+}
+
+#[tokio::test]
+async fn the_text_beside_a_snapshot_is_found_at_its_version_only() {
+    let store = TestStore::new().await;
+    let ana = store.user("ana").await;
+    let document = store.document(ana).await.id;
+    let changes = (0..4).map(|_| edited(ana, "x")).collect();
+    store.commit(batch(document, 1, changes)).await.unwrap();
+    let with_text = |version, text: &str| NewSnapshot {
+        body_text: Some(text.to_owned()),
+        ..snapshot(document, Version::new(version), vec![1], 0)
+    };
+    let before = store.bytes(ana).await;
+    store.store_snapshot(with_text(3, "Plan")).await.unwrap();
+    assert_eq!(store.bytes(ana).await, before + 256 + 1 + "Plan".len() as u64);
+    // PostgreSQL has no text with this character.
+    store.store_snapshot(with_text(4, "no\0text")).await.unwrap();
+
+    let found =
+        async |version| store.find_body_text(document, Version::new(version)).await.unwrap();
+    assert_eq!(found(3).await.as_deref(), Some("Plan"));
+    for version in [1, 2, 4, 5] {
+        assert_eq!(found(version).await, None, "at {version}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 //! deletes rows of a document holds the document's lock and updates the counter, so reading the log is never necessary. A
 //! tombstone counts 0, a document in a bin as much as before.
 //!
-//! Invariant: the counter of a document equals what migration 8 would count, and what its metadata and its named versions take.
+//! Invariant: the counter of a document equals what migration 8 would count, and what its metadata, its named versions and the
+//! texts beside its snapshots take.
 
 use std::collections::HashMap;
 

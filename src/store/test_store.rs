@@ -240,7 +240,7 @@ pub(crate) fn snapshot(
     every: u32,
 ) -> NewSnapshot {
     let (payer, patience) = (Party::Node, SnapshotPatience::Long);
-    NewSnapshot { payer, document, version, at: None, state, every, patience }
+    NewSnapshot { payer, document, version, at: None, state, body_text: None, every, patience }
 }
 
 /// Returns a deletion of the document by `author`.

@@ -9,7 +9,7 @@ use crate::{
     editing::{
         LoadError, Replica,
         document_state::DocumentState,
-        loader::{LastSnapshot, off_thread},
+        loader::{LastSnapshot, MAX_PAGE_BYTES, off_thread},
         open_document::OpenDocument,
         relayed_updates::RelayedCheck,
         turn_context::TurnContext,
@@ -17,6 +17,9 @@ use crate::{
     },
     store::{NewSnapshot, SnapshotPatience},
 };
+
+/// The longest plain text that is kept beside a snapshot, in bytes: it is read at once, like a page of the log.
+const MAX_KEPT_TEXT: usize = MAX_PAGE_BYTES;
 
 impl Room {
     /// Encodes a snapshot at the head and has it stored in the background, then runs `then`.
@@ -39,7 +42,9 @@ impl Room {
             },
             move |room, encoded, ctx| {
                 match encoded {
-                    Ok(SnapshotEncoding::State(bytes)) => room.write_snapshot((version, at), bytes),
+                    Ok(SnapshotEncoding::State(encoded)) => {
+                        room.write_snapshot((version, at), encoded);
+                    }
                     Ok(SnapshotEncoding::Nothing) => {}
                     Ok(SnapshotEncoding::Contradicted) => {
                         room.restart(version, RestartCause::Contradicted, ctx);
@@ -54,13 +59,15 @@ impl Room {
         );
     }
 
-    fn write_snapshot(&self, (version, at): (Version, DateTime<Utc>), state: Vec<u8>) {
+    fn write_snapshot(&self, (version, at): (Version, DateTime<Utc>), encoded: EncodedReplica) {
+        let EncodedReplica { state, body_text } = encoded;
         let snapshot = NewSnapshot {
             payer: self.editing.payer(),
             document: self.document,
             version,
             at: Some(at),
             state,
+            body_text,
             every: self.shared.options.snapshot_every,
             patience: SnapshotPatience::Long,
         };
@@ -68,9 +75,16 @@ impl Room {
     }
 }
 
+/// What a snapshot has of a replica.
+pub(super) struct EncodedReplica {
+    state: Vec<u8>,
+    /// The plain text of the body, unless it is too long to be kept.
+    body_text: Option<String>,
+}
+
 /// The state for a snapshot.
 pub(super) enum SnapshotEncoding {
-    State(Vec<u8>),
+    State(EncodedReplica),
     /// There is no replica, or the log no longer shows whether it is right.
     Nothing,
     /// The log has other changes. The document has begun again at its head.
@@ -94,17 +108,18 @@ pub(super) async fn encode_if_stored(
         }
     }
     let Some(replica) = replica else { return Ok(SnapshotEncoding::Nothing) };
-    let (replica, bytes) = encode(replica).await?;
+    let (replica, encoded) = encode(replica).await?;
     state.replica = Some(replica);
-    Ok(SnapshotEncoding::State(bytes))
+    Ok(SnapshotEncoding::State(encoded))
 }
 
-/// Encodes the state of a replica, off the actor's thread if it is large.
-async fn encode(mut replica: Replica) -> Result<(Replica, Vec<u8>), LoadError> {
+/// Encodes the state of a replica and writes its text, off the actor's thread if it is large.
+async fn encode(mut replica: Replica) -> Result<(Replica, EncodedReplica), LoadError> {
     off_thread(replica.weight(), move || {
         let state = replica.state();
         replica.measure(&state);
-        (replica, state)
+        let body_text = replica.body_text(MAX_KEPT_TEXT);
+        (replica, EncodedReplica { state, body_text })
     })
     .await
 }
