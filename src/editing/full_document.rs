@@ -8,7 +8,7 @@ use super::{
     loader::{DocumentLoader, LoadedReplica, off_thread},
 };
 use crate::{
-    domain::{Content, DocumentId, Party},
+    domain::{DocumentId, Party},
     memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
     store::{Head, Store},
@@ -22,8 +22,8 @@ const MAX_ATTEMPTS: usize = 5;
 pub(crate) struct FullDocument {
     /// Its version and title.
     pub(crate) head: Head,
-    /// The plain text.
-    pub(crate) text: Content,
+    /// The plain text of the body.
+    pub(crate) text: String,
     /// The content as JSON.
     pub(crate) json: Value,
     /// The Yjs state as one Yjs v1 update, as clients receive it.
@@ -46,7 +46,8 @@ pub(crate) async fn load_full(
             loaded => loaded?,
         };
         let write = move || {
-            let (text, json) = (replica.content().clone(), replica.content_json());
+            let text = replica.body_text(usize::MAX).unwrap_or_default();
+            let json = replica.content_json();
             let state = for_clients(&replica.state()).into_owned();
             drop((replica, memory));
             FullDocument { head, text, json, state }

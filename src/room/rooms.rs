@@ -155,6 +155,28 @@ impl Rooms {
         self.shared.loader.content(document, version, party).await
     }
 
+    /// Returns the plain text of the body of a document at a version, for a party. Reads it beside the snapshot of that version if there
+    /// is one, and otherwise from the Yjs document. Does not check access.
+    ///
+    /// # Errors
+    /// As [`content_at`](Self::content_at).
+    pub async fn body_text_at(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<Content, LoadError> {
+        let store = &self.parts().store;
+        let kept = store.read_for(party, store.find_body_text(document, version)).await??;
+        if let Some(text) = kept {
+            return Ok(Content::from(&*text));
+        }
+        let write = |replica: &Replica| {
+            Content::from(&*replica.body_text(usize::MAX).unwrap_or_default())
+        };
+        self.read_replica(document, version, party, write).await
+    }
+
     /// Returns what `make` makes of the Yjs document at a version, for a party. Does not check access.
     ///
     /// # Errors

@@ -86,6 +86,57 @@ async fn a_formatted_text_reaches_editors_as_a_difference() {
 }
 
 #[actix_web::test]
+async fn the_plain_text_of_a_body_is_read_whether_it_is_kept_or_not() {
+    let Pair { node, alice, .. } = Pair::start().await;
+    let texts = async |id: DocumentId, version: i64| {
+        let mut texts = vec![];
+        for operation in [
+            "query($id: ID!) { document(id: $id) { content plainText } }",
+            "query($id: ID!, $version: Int!) {
+                documentAt(documentId: $id, version: $version) { content plainText } }",
+            "query($id: ID!) { exportDocument(documentId: $id) { text } }",
+        ] {
+            let variables = match operation.contains("$version") {
+                true => json!({ "id": id, "version": version }),
+                false => json!({ "id": id }),
+            };
+            texts.push(alice.run(operation, variables).await.value());
+        }
+        Value::Array(texts)
+    };
+    let tree = json!([
+        paragraph("One"),
+        { "type": "image", "attrs": { "src": "a.png" } },
+        { "type": "quote", "content": [paragraph("Two")] },
+    ]);
+    let created = create(&alice, json!({ "body": tree, "root": "default" })).await.value();
+    let id: DocumentId = created["id"].as_str().unwrap().parse().unwrap();
+    let shown = |text: &str, earlier: &str| {
+        json!([
+            { "content": "", "plainText": text },
+            { "content": "", "plainText": earlier },
+            { "text": text },
+        ])
+    };
+    assert_eq!(texts(id, 1).await, shown("One\nTwo", "One\nTwo"));
+
+    // The snapshot of the room has the text of the second version.
+    let written = json!({ "body": [paragraph("Three")], "base": 1, "root": "default" });
+    assert_eq!(replace(&alice, id, written).await.value()["version"], 2);
+    node.expect_rooms_closed().await;
+    assert_eq!(texts(id, 1).await, shown("Three", "One\nTwo"));
+
+    // Deltas refer to the root type `content`. When that has text, it is the body.
+    let delta = "mutation($id: ID!) {
+        editDocument(documentId: $id, baseVersion: 2, delta: [{ insert: \"Mine\" }]) { version } }";
+    assert_eq!(alice.run(delta, json!({ "id": id })).await.value()["version"], 3);
+    let both = texts(id, 2).await;
+    assert_eq!(both[0], json!({ "content": "Mine", "plainText": "Mine" }));
+    assert_eq!(both[1], json!({ "content": "", "plainText": "Three" }));
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_document_is_created_with_a_body_or_an_update() {
     let Pair { node, alice, .. } = Pair::start().await;
     let tree = json!([paragraph("One")]);

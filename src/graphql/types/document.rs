@@ -119,7 +119,8 @@ impl DocumentType {
         Ok(json)
     }
 
-    /// The text at `version`.
+    /// The text at `version`: the root type `content`, to which `delta` refers. The text of a document of Tiptap and other rich
+    /// editors is in `plainText`.
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         if let Some(known) = &self.content {
@@ -128,6 +129,13 @@ impl DocumentType {
             return Ok(text);
         }
         loaders(ctx)?.text(self.document.id, self.document.version).await
+    }
+
+    /// The plain text of the body at `version`, whatever its type: of `content` if it has text, and otherwise of the first root type by
+    /// name that has content. Blocks are joined by line feeds, and embedded objects leave no character.
+    #[graphql(complexity = "CONTENT")]
+    async fn plain_text(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
+        loaders(ctx)?.plain_text(self.document.id, self.document.version).await
     }
 
     /// The number of the latest change. It starts at 1 and grows by one with each change. Use it as `baseVersion` of an

@@ -177,6 +177,12 @@ impl DocumentText {
         Ok(self.content.clone())
     }
 
+    /// The plain text of the body at `version`, whatever its type, as `plainText` of a document.
+    #[graphql(complexity = "TEXT_REBUILD")]
+    async fn plain_text(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
+        loaders(ctx)?.plain_text(self.document, self.version).await
+    }
+
     /// The content at `version` as a JSON object in a string, as in `exportDocument`.
     #[graphql(complexity = "TEXT_REBUILD")]
     async fn json(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
