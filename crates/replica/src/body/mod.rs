@@ -5,6 +5,8 @@
 //! what others write there meanwhile survive. Only what differs is written.
 
 mod json;
+mod json_maps;
+mod json_xml;
 mod node;
 mod pairs;
 mod update;

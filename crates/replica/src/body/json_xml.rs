@@ -1,0 +1,205 @@
+//! Reads the nodes of XML: JSON in the shape of ProseMirror.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::Value;
+use yrs::{Any, types::Attrs};
+
+use super::{
+    BodyMismatch,
+    json::{DOCUMENT, any_of, check_level},
+    json_maps::map_entries,
+    node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece, MarkNames},
+};
+use crate::content_json::{ATTRIBUTES, CONTENT, TYPE};
+
+const TEXT: &str = "text";
+const MARKS: &str = "marks";
+
+/// Reads the nodes of XML. `old` is the present content of the root type.
+pub(super) struct XmlReader<'a> {
+    pub(super) names: &'a MarkNames,
+    pub(super) old: Option<&'a BodyNode>,
+}
+
+impl XmlReader<'_> {
+    /// Reads the nodes within an XML element or a fragment. Text nodes that follow each other are one XML text.
+    pub(super) fn read(
+        &self,
+        parent: &mut BodyNode,
+        nodes: &[Value],
+        level: usize,
+    ) -> Result<(), BodyMismatch> {
+        check_level(level)?;
+        let plain = Arc::new(Attrs::default());
+        let mut open: Option<BodyNode> = None;
+        for (index, node) in nodes.iter().enumerate() {
+            let read = self.node(node, level + 1);
+            let piece = read.map_err(|mismatch| mismatch.within(&format!("[{index}]")))?;
+            if let BodyContent::Node(_) = piece.what {
+                parent.pieces.extend(open.take().map(|text| nested(text, &plain)));
+                parent.pieces.push(piece);
+            } else {
+                open.get_or_insert_with(|| BodyNode::new(BodyNodeKind::XmlText)).push(piece);
+            }
+        }
+        parent.pieces.extend(open.map(|text| nested(text, &plain)));
+        Ok(())
+    }
+
+    fn node(&self, json: &Value, level: usize) -> Result<BodyPiece, BodyMismatch> {
+        let plain = Arc::new(Attrs::default());
+        let node = json.as_object();
+        let kind = node.and_then(|node| node.get(TYPE));
+        let is_node = node.is_some_and(|node| {
+            [TYPE, ATTRIBUTES, CONTENT].iter().any(|key| node.contains_key(*key))
+        });
+        let Some(node) = node.filter(|_node| is_node) else {
+            return Ok(BodyPiece { what: self.object(json, level)?, formats: plain });
+        };
+        if let Some(text) = node.get(TEXT)
+            && kind.is_some_and(|kind| kind == TEXT)
+        {
+            let Value::String(text) = text else {
+                return Err(BodyMismatch::new("is not a string").within(".text"));
+            };
+            let formats = Arc::new(self.formats(node.get(MARKS))?);
+            return Ok(BodyPiece { what: BodyContent::Text(text.clone()), formats });
+        }
+        let kind = match kind {
+            Some(Value::String(name)) if !name.is_empty() => {
+                BodyNodeKind::Element(name.as_str().into())
+            }
+            Some(_) => return Err(BodyMismatch::new("is not the name of a node").within(".type")),
+            None => BodyNodeKind::XmlText,
+        };
+        if node
+            .get(MARKS)
+            .is_some_and(|marks| marks.as_array().is_none_or(|marks| !marks.is_empty()))
+        {
+            let what = "are on a node that is no text, where Yjs keeps none. Remove them, or put them on the text";
+            return Err(BodyMismatch::new(what).within(".marks"));
+        }
+        let mut read = BodyNode::new(kind);
+        match node.get(ATTRIBUTES) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(attributes)) => {
+                let given = attributes.iter().filter(|(_, value)| !value.is_null());
+                let entry = |(name, value): (&String, &Value)| {
+                    (name.clone(), BodyEntry::Value(any_of(value)))
+                };
+                read.entries = given.map(entry).collect();
+            }
+            Some(_) => return Err(BodyMismatch::new("is not an object").within(".attrs")),
+        }
+        let content = match node.get(CONTENT) {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(content)) => content,
+            Some(_) => return Err(BodyMismatch::new("is not a list of nodes").within(".content")),
+        };
+        let content = match read.kind {
+            BodyNodeKind::XmlText => self.text(&mut read, content, level),
+            _ => self.read(&mut read, content, level),
+        };
+        content.map_err(|mismatch| mismatch.within(".content"))?;
+        Ok(nested(read, &plain))
+    }
+
+    /// Reads the content of an XML text: text, and what is embedded in it.
+    fn text(
+        &self,
+        parent: &mut BodyNode,
+        nodes: &[Value],
+        level: usize,
+    ) -> Result<(), BodyMismatch> {
+        check_level(level)?;
+        for (index, node) in nodes.iter().enumerate() {
+            let read = self.node(node, level + 1);
+            parent.push(read.map_err(|mismatch| mismatch.within(&format!("[{index}]")))?);
+        }
+        Ok(())
+    }
+
+    /// Reads marks as the formats of a text.
+    fn formats(&self, marks: Option<&Value>) -> Result<Attrs, BodyMismatch> {
+        let marks = match marks {
+            None | Some(Value::Null) => return Ok(Attrs::default()),
+            Some(Value::Array(marks)) => marks,
+            Some(_) => return Err(BodyMismatch::new("is not a list of marks").within(".marks")),
+        };
+        let mut formats = Attrs::default();
+        for (index, mark) in marks.iter().enumerate() {
+            let within = |what| BodyMismatch::new(what).within(&format!(".marks[{index}]"));
+            let Some(Value::String(kind)) = mark.get(TYPE) else {
+                return Err(within("has no `type`"));
+            };
+            let value = match mark.get(ATTRIBUTES) {
+                None | Some(Value::Null) => Any::Map(Arc::new(HashMap::new())),
+                Some(value @ Value::Object(_)) => any_of(value),
+                Some(_) => return Err(within("has `attrs` that are not an object")),
+            };
+            let (name, value) = match self.names.find(kind, &value) {
+                Some(known) => known,
+                // The same mark twice.
+                None if formats.get(kind.as_str()) == Some(&value) => continue,
+                // Another mark of its kind is on the same text.
+                None if formats.contains_key(kind.as_str()) => {
+                    (format!("{kind}--{index:08}").into(), value)
+                }
+                None => (kind.as_str().into(), value),
+            };
+            formats.insert(name, value);
+        }
+        Ok(formats)
+    }
+
+    /// Reads an object in XML: a map if the present content has maps, and an embedded object otherwise.
+    fn object(&self, json: &Value, level: usize) -> Result<BodyContent, BodyMismatch> {
+        let Value::Object(entries) = json else {
+            return Err(BodyMismatch::new("is not a node"));
+        };
+        Ok(match self.old.and_then(|old| model(old, &BodyNodeKind::Map)) {
+            Some(model) => {
+                let mut map = BodyNode::new(BodyNodeKind::Map);
+                map.entries = map_entries(entries, Some(model), level)?;
+                BodyContent::Node(map)
+            }
+            None => BodyContent::Embed(any_of(json)),
+        })
+    }
+}
+
+/// Finds a node of a kind at any level.
+fn model<'n>(node: &'n BodyNode, kind: &BodyNodeKind) -> Option<&'n BodyNode> {
+    let children = node.children();
+    let own = children.iter().copied().find(|child| child.kind == *kind);
+    own.or_else(|| children.into_iter().find_map(|child| model(child, kind)))
+}
+
+fn nested(node: BodyNode, formats: &Arc<Attrs>) -> BodyPiece {
+    BodyPiece { what: BodyContent::Node(node), formats: Arc::clone(formats) }
+}
+
+/// Returns the nodes of a document of ProseMirror, or a list of nodes, and the place of the list.
+pub(super) fn nodes(json: &Value) -> Result<(&[Value], &'static str), BodyMismatch> {
+    match json {
+        Value::Array(nodes) => Ok((nodes, "")),
+        Value::Object(document) if document.get(TYPE).is_some_and(|kind| kind == DOCUMENT) => {
+            let has_attributes = document.get(ATTRIBUTES).is_some_and(|attributes| {
+                attributes.as_object().is_none_or(|all| all.values().any(|value| !value.is_null()))
+            });
+            if has_attributes {
+                let what = "are those of the document, which Yjs does not keep. Use the metadata of the document for them";
+                return Err(BodyMismatch::new(what).within(".attrs"));
+            }
+            match document.get(CONTENT) {
+                None | Some(Value::Null) => Ok((&[], ".content")),
+                Some(Value::Array(nodes)) => Ok((nodes, ".content")),
+                Some(_) => Err(BodyMismatch::new("is not a list of nodes").within(".content")),
+            }
+        }
+        _ => Err(BodyMismatch::new(
+            "is neither a node of the type `doc` nor a list of nodes, as the content of XML is",
+        )),
+    }
+}
