@@ -178,6 +178,13 @@ fn a_wrong_tree_is_refused_with_its_place() {
     assert_eq!(refused("x", None, nested), "`body.content[0].content[0].text` is not a string");
     let marks = json!([{ "type": "image", "marks": [{ "type": "bold" }] }]);
     assert!(refused("x", None, marks).starts_with("`body[0].marks` are on a node"));
+    let attributes = json!([{ "type": "p", "content": [
+        { "type": "text", "text": "a", "attrs": { "lang": "en" } },
+    ] }]);
+    let attributes = refused("x", None, attributes);
+    assert!(attributes.starts_with("`body[0].content[0].attrs` are on a text"), "{attributes}");
+    let empty = json!([{ "type": "text", "text": "a", "attrs": { "lang": null } }]);
+    assert!(DocumentBody::new("x", None, empty).is_ok());
     assert!(refused("x", Some(BodyKind::Map), json!([])).contains("is not an object"));
     assert!(refused("x", Some(BodyKind::Text), json!([{ "retain": 1 }])).starts_with("`body[0]`"));
     assert!(refused("content", None, json!({ "type": "doc" })).contains("always a text"));

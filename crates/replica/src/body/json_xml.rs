@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use yrs::{Any, types::Attrs};
 
 use super::{
@@ -63,6 +63,10 @@ impl XmlReader<'_> {
             let Value::String(text) = text else {
                 return Err(BodyMismatch::new("is not a string").within(".text"));
             };
+            if has_attributes(node) {
+                let what = "are on a text, where Yjs keeps none. Put them into a mark, or on the node around it";
+                return Err(BodyMismatch::new(what).within(".attrs"));
+            }
             let formats = Arc::new(self.formats(node.get(MARKS))?);
             return Ok(BodyPiece { what: BodyContent::Text(text.clone()), formats });
         }
@@ -180,15 +184,21 @@ fn nested(node: BodyNode, formats: &Arc<Attrs>) -> BodyPiece {
     BodyPiece { what: BodyContent::Node(node), formats: Arc::clone(formats) }
 }
 
+/// Whether a node has an attribute that is not null.
+fn has_attributes(node: &Map<String, Value>) -> bool {
+    node.get(ATTRIBUTES).is_some_and(|attributes| match attributes {
+        Value::Null => false,
+        Value::Object(all) => all.values().any(|value| !value.is_null()),
+        _ => true,
+    })
+}
+
 /// Returns the nodes of a document of ProseMirror, or a list of nodes, and the place of the list.
 pub(super) fn nodes(json: &Value) -> Result<(&[Value], &'static str), BodyMismatch> {
     match json {
         Value::Array(nodes) => Ok((nodes, "")),
         Value::Object(document) if document.get(TYPE).is_some_and(|kind| kind == DOCUMENT) => {
-            let has_attributes = document.get(ATTRIBUTES).is_some_and(|attributes| {
-                attributes.as_object().is_none_or(|all| all.values().any(|value| !value.is_null()))
-            });
-            if has_attributes {
+            if has_attributes(document) {
                 let what = "are those of the document, which Yjs does not keep. Use the metadata of the document for them";
                 return Err(BodyMismatch::new(what).within(".attrs"));
             }
