@@ -1,9 +1,14 @@
 //! New content of a root type, made for an earlier version of the document.
 
-use std::{fmt, sync::OnceLock};
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::OnceLock,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::{
     DocumentBody, EditError, MergeBounds, MergeError, RestoreError, earlier_content::EarlierContent,
@@ -24,7 +29,7 @@ impl BodyChange {
     /// Creates the change of a document, whose content at the version that `body` was made for is `earlier`.
     #[must_use]
     pub fn new(body: DocumentBody, earlier: EarlierContent) -> Self {
-        let weight = earlier.weight() + body.json().to_string().len();
+        let weight = earlier.weight() + json_bytes(body.json());
         Self { body, earlier: Mutex::new(Some(earlier)), update: OnceLock::new(), weight }
     }
 
@@ -64,5 +69,40 @@ impl BodyChange {
 impl fmt::Debug for BodyChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BodyChange").field("root", &self.body.root()).finish_non_exhaustive()
+    }
+}
+
+/// Counts what is written, and keeps nothing.
+#[derive(Default)]
+struct ByteCounter(usize);
+
+impl Write for ByteCounter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the length of a value as JSON.
+fn json_bytes(json: &Value) -> usize {
+    let mut counter = ByteCounter::default();
+    // A value can be written, and counting does not fail.
+    serde_json::to_writer(&mut counter, json).map_or(usize::MAX, |()| counter.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_length_of_json_is_that_of_its_text() {
+        let json = json!({ "type": "p", "content": [{ "text": "\"🎈\n" }, 1.5, null, true] });
+        assert_eq!(json_bytes(&json), json.to_string().len());
     }
 }
