@@ -64,5 +64,6 @@ pub use replica::{
     DocumentBody, Insertions, MergeBounds, MergeError, Merged, Passage, PassagePage, PassageSearch,
     Replica, RestoreError, Restored, Reversal, ReversalError, Selection, StateError, Uncopied,
 };
+pub(crate) use request::body_fingerprint;
 pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};
 pub use version_difference::VersionDifference;

@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::{
-    Acknowledgement, ApplyError, BodyChange, LoadError, MergeError, RestoreError, Reversal,
-    ReversalError, earlier_content::EarlierContent,
+    Acknowledgement, ApplyError, BodyChange, DocumentBody, LoadError, MergeError, RestoreError,
+    Reversal, ReversalError, earlier_content::EarlierContent,
 };
 use crate::{
     domain::{
@@ -286,53 +286,41 @@ impl EditRequest {
 
     /// Returns a digest of the change. It is stored and compared later, so its input must never change.
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut digest = Sha256::new();
-        let mut part = |tag: &[u8; 4], bytes: &[u8]| {
-            digest.update(tag);
-            digest.update((bytes.len() as u64).to_be_bytes());
-            digest.update(bytes);
-        };
+        let mut digest = FingerprintDigest::default();
         let number = |version: &Version| version.number().to_be_bytes();
         match &self.kind {
             EditKind::Edit { base, delta } => {
-                part(b"base", &number(base));
+                digest.part(b"base", &number(base));
                 // Serializing a delta into memory cannot fail.
-                part(b"edit", &serde_json::to_vec(&**delta).unwrap_or_default());
+                digest.part(b"edit", &serde_json::to_vec(&**delta).unwrap_or_default());
             }
             EditKind::Replace { title, metadata, content, base } => {
                 if let Some(base) = base {
-                    part(b"base", &number(base));
+                    digest.part(b"base", &number(base));
                 }
                 if let Some(title) = title {
-                    part(b"titl", title.as_str().as_bytes());
+                    digest.part(b"titl", title.as_str().as_bytes());
                 }
                 if let Some(metadata) = metadata {
-                    part(b"meta", metadata.as_json().as_bytes());
+                    digest.part(b"meta", metadata.as_json().as_bytes());
                 }
                 if let Some(content) = content {
-                    part(b"text", content.as_str().as_bytes());
+                    digest.part(b"text", content.as_str().as_bytes());
                 }
             }
             // The version determines the content.
-            EditKind::Restore { version, .. } => part(b"rest", &number(version)),
-            EditKind::ReplaceBody { base, change } => {
-                part(b"base", &number(base));
-                part(b"root", change.body().root().as_bytes());
-                part(b"kind", change.body().kind().as_str().as_bytes());
-                part(b"body", change.body().json().to_string().as_bytes());
-            }
+            EditKind::Restore { version, .. } => digest.part(b"rest", &number(version)),
+            EditKind::ReplaceBody { base, change } => digest.body(*base, change.body()),
             // How far the log goes back may change meanwhile, and a reversal is never written twice in the same way.
-            EditKind::TakeBack { taken, .. } => part(b"take", &number(&taken.to)),
+            EditKind::TakeBack { taken, .. } => digest.part(b"take", &number(&taken.to)),
             EditKind::Merge { updates, .. } => {
                 for update in updates {
-                    part(b"updt", update);
+                    digest.part(b"updt", update);
                 }
             }
-            EditKind::Delete => part(b"dele", &[]),
+            EditKind::Delete => digest.part(b"dele", &[]),
         }
-        let mut fingerprint = [0; 16];
-        fingerprint.copy_from_slice(&digest.finalize()[..16]);
-        Fingerprint(fingerprint)
+        digest.finish()
     }
 
     /// Returns the title that the request sets, if it differs from the present one.
@@ -430,5 +418,37 @@ impl EditRequest {
             | EditKind::Merge { .. }
             | EditKind::Delete => None,
         }
+    }
+}
+
+/// Returns the digest of a change that replaces a body, as [`EditRequest::fingerprint`] does.
+pub(crate) fn body_fingerprint(base: Version, body: &DocumentBody) -> Fingerprint {
+    let mut digest = FingerprintDigest::default();
+    digest.body(base, body);
+    digest.finish()
+}
+
+/// The digest of a change, part by part.
+#[derive(Default)]
+struct FingerprintDigest(Sha256);
+
+impl FingerprintDigest {
+    fn part(&mut self, tag: &[u8; 4], bytes: &[u8]) {
+        self.0.update(tag);
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn body(&mut self, base: Version, body: &DocumentBody) {
+        self.part(b"base", &base.number().to_be_bytes());
+        self.part(b"root", body.root().as_bytes());
+        self.part(b"kind", body.kind().as_str().as_bytes());
+        self.part(b"body", body.json().to_string().as_bytes());
+    }
+
+    fn finish(self) -> Fingerprint {
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&self.0.finalize()[..16]);
+        Fingerprint(fingerprint)
     }
 }

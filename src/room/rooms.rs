@@ -21,10 +21,11 @@ use super::{
     stale_documents::StaleDocuments,
 };
 use crate::{
-    domain::{Content, Cursor, DocumentId, Party, SessionId, UserId, Version},
+    domain::{Content, Cursor, DocumentId, EditId, Party, SessionId, UserId, Version},
     editing::{
-        AuthoredPassages, EarlierContent, EditError, EditKind, EditRequest, EntryCounts,
-        HistoryError, LoadError, Replica, StoredEdit, VersionDifference,
+        AuthoredPassages, DocumentBody, EarlierContent, EditError, EditKind, EditRequest,
+        EntryCounts, HistoryError, LoadError, Replica, StoredEdit, VersionDifference,
+        body_fingerprint,
         document_passages::PassageQuery,
         entry_counts::ChangeRange,
         loader::{LoadedReplica, off_thread},
@@ -175,6 +176,29 @@ impl Rooms {
             Content::from(&*replica.body_text(usize::MAX).unwrap_or_default())
         };
         self.read_replica(document, version, party, write).await
+    }
+
+    /// Returns the version that a replacement of a body made when it was stored before. `None` if it was not. Does not check access.
+    ///
+    /// # Errors
+    /// [`EditError::NameTaken`] if the author has stored another edit under this name, or the store failed.
+    pub async fn find_replacement(
+        &self,
+        document: DocumentId,
+        edit: (UserId, EditId),
+        base: Version,
+        body: &DocumentBody,
+    ) -> Result<Option<Version>, EditError> {
+        let store = &self.parts().store;
+        let (party, edits) = (Party::User(edit.0), [edit]);
+        let found = store.read_for(party, store.find_edits(document, &edits)).await??;
+        let Some(receipt) = found.into_values().next() else { return Ok(None) };
+        let body = body.clone();
+        let fingerprint = off_thread(usize::MAX, move || body_fingerprint(base, &body)).await?;
+        match receipt.fingerprint.is_none_or(|stored| stored == fingerprint) {
+            true => Ok(Some(receipt.version)),
+            false => Err(EditError::NameTaken),
+        }
     }
 
     /// Returns what `make` makes of the Yjs document at a version, for a party. Does not check access.

@@ -53,6 +53,8 @@ async fn a_tree_is_written_read_and_replaced_at_its_base() {
     assert_eq!(body(alice, *document, None).await, json!([{ "insert": "Welcome." }]));
     // The same edit again is answered as the first time, and the same content stores nothing.
     assert_eq!(replace(alice, *document, written).await.value()["version"], base);
+    let taken = json!({ "body": [], "base": first, "root": "default", "name": "first" });
+    assert_eq!(replace(alice, *document, taken).await.code(), "CONFLICT");
     let same = json!({ "body": tree, "base": base, "root": "default" });
     assert_eq!(replace(bob, *document, same).await.value()["version"], base);
 
