@@ -374,6 +374,10 @@ fn rebase_and_apply(
     if delta.is_empty() {
         return (replica, Ok(None));
     }
+    // The author has read the text of another root type, to which no delta refers.
+    if let Some(root) = replica.other_text_root() {
+        return (replica, Err(EditError::OtherBody { root }));
+    }
     let before = replica.content().clone();
     match replica.apply(&delta, bounds.apply.clone()) {
         Ok(update) => {

@@ -141,6 +141,12 @@ pub enum EditError {
         /// The name of the root type.
         name: String,
     },
+    /// The text of the document is in another root type than `content`, to which deltas refer.
+    #[error("the text of the document is in the root type {root:?}")]
+    OtherBody {
+        /// The name of that root type.
+        root: String,
+    },
     /// Comparing the earlier version with the present one needs more steps or memory than one edit may take.
     #[error("restoring the version needs too much work")]
     TooMuchToRestore,

@@ -236,6 +236,7 @@ impl ApiError {
                 | EditError::TooMuchWork
                 | EditError::Unrestorable { .. }
                 | EditError::Irreplaceable { .. }
+                | EditError::OtherBody { .. }
                 | EditError::TooMuchToRestore
                 | EditError::OtherHistory
                 | EditError::BaseTooOld { .. }
@@ -438,6 +439,10 @@ fn report_edit(error: &EditError) -> ErrorReport {
         EditError::Irreplaceable { name } => ErrorReport::bad_input(format!(
             "The root type {name:?} has content at `baseVersion` that cannot be compared with the new content. Nothing was \
              stored. Change it with an editor, or with `applyUpdate`."
+        )),
+        EditError::OtherBody { root } => ErrorReport::bad_input(format!(
+            "The text of this document is in the root type {root:?}, which texts and deltas cannot change. Nothing was stored. \
+             Use `replaceBody` or `applyUpdate`."
         )),
         EditError::TooMuchToRestore => ErrorReport::bad_input(
             "The version has too many parts, or differs too much, to be restored or taken back at once. Nothing was changed. Read \

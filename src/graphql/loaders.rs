@@ -75,9 +75,6 @@ struct PresenceIn(DocumentId);
 struct TextAt(DocumentId, Version);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct PlainTextAt(DocumentId, Version);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct JsonAt(DocumentId, Version);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -205,18 +202,6 @@ impl Loaders {
         version: Version,
     ) -> Result<Encoded<String>, ApiError> {
         self.spent(self.loader.load_one(TextAt(document, version)).await?)
-    }
-
-    /// Returns the plain text of the body of a document at a version, and spends its bytes.
-    ///
-    /// # Errors
-    /// It cannot be loaded, or the answer would become too large.
-    pub(super) async fn plain_text(
-        &self,
-        document: DocumentId,
-        version: Version,
-    ) -> Result<Encoded<String>, ApiError> {
-        self.spent(self.loader.load_one(PlainTextAt(document, version)).await?)
     }
 
     /// Returns the content of a document at a version as JSON in a string, and spends its bytes.
@@ -372,21 +357,6 @@ impl Loader<TextAt> for Reader {
     }
 }
 
-impl Loader<PlainTextAt> for Reader {
-    type Value = Result<LoadedText, TextError>;
-    type Error = LoadError;
-
-    async fn load(
-        &self,
-        keys: &[PlainTextAt],
-    ) -> Result<HashMap<PlainTextAt, Self::Value>, LoadError> {
-        let texts = stream::iter(keys.to_vec())
-            .map(|key| async move { (key, self.read_plain_text(key).await) })
-            .buffered(TEXTS_AT_ONCE);
-        Ok(texts.collect().await)
-    }
-}
-
 impl Loader<JsonAt> for Reader {
     type Value = Result<LoadedText, TextError>;
     type Error = LoadError;
@@ -486,25 +456,16 @@ impl Reader {
         Ok(LoadedText { text, first: Arc::default() })
     }
 
-    /// Reads a text and spends its bytes. After a refusal nothing is read.
+    /// Reads the plain text of the body of a document and spends its bytes. After a refusal nothing is read.
     async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
         self.check()?;
-        let content = self.api.rooms.content_at(document, version, self.party).await;
-        self.write_text(content.map_err(TextError::Load)?).await
-    }
-
-    /// Reads the plain text of the body of a document and spends its bytes.
-    async fn read_plain_text(
-        &self,
-        PlainTextAt(document, version): PlainTextAt,
-    ) -> Result<LoadedText, TextError> {
-        self.check()?;
-        let text = self.api.rooms.body_text_at(document, version, self.party).await;
-        self.write_text(text.map_err(TextError::Load)?).await
-    }
-
-    /// Writes a text as JSON and spends its bytes.
-    async fn write_text(&self, content: Content) -> Result<LoadedText, TextError> {
+        let rooms = &self.api.rooms;
+        let mut content = rooms.content_at(document, version, self.party).await;
+        if content.as_ref().is_ok_and(|content| content.bytes() == 0) {
+            // The document may have its text in another root type.
+            content = rooms.body_text_at(document, version, self.party).await;
+        }
+        let content = content.map_err(TextError::Load)?;
         let text = Encoded::text_in_turn(content, self.turns.clone(), self.party).await;
         let text = text.map_err(TextError::Load)?;
         self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;

@@ -172,9 +172,8 @@ impl Rooms {
         if let Some(text) = kept {
             return Ok(Content::from(&*text));
         }
-        let write = |replica: &Replica| {
-            Content::from(&*replica.body_text(usize::MAX).unwrap_or_default())
-        };
+        let write =
+            |replica: &Replica| Content::from(&*replica.body_text(usize::MAX).unwrap_or_default());
         self.read_replica(document, version, party, write).await
     }
 

@@ -88,14 +88,14 @@ async fn a_formatted_text_reaches_editors_as_a_difference() {
 }
 
 #[actix_web::test]
-async fn the_plain_text_of_a_body_is_read_whether_it_is_kept_or_not() {
+async fn the_text_of_any_body_is_read_whether_it_is_kept_or_not() {
     let Pair { node, alice, .. } = Pair::start().await;
     let texts = async |id: DocumentId, version: i64| {
         let mut texts = vec![];
         for operation in [
-            "query($id: ID!) { document(id: $id) { content plainText } }",
+            "query($id: ID!) { document(id: $id) { content } }",
             "query($id: ID!, $version: Int!) {
-                documentAt(documentId: $id, version: $version) { content plainText } }",
+                documentAt(documentId: $id, version: $version) { content } }",
             "query($id: ID!) { exportDocument(documentId: $id) { text } }",
         ] {
             let variables = match operation.contains("$version") {
@@ -115,8 +115,8 @@ async fn the_plain_text_of_a_body_is_read_whether_it_is_kept_or_not() {
     let id: DocumentId = created["id"].as_str().unwrap().parse().unwrap();
     let shown = |text: &str, earlier: &str| {
         json!([
-            { "content": "", "plainText": text },
-            { "content": "", "plainText": earlier },
+            { "content": text },
+            { "content": earlier },
             { "text": text },
         ])
     };
@@ -128,13 +128,17 @@ async fn the_plain_text_of_a_body_is_read_whether_it_is_kept_or_not() {
     node.expect_rooms_closed().await;
     assert_eq!(texts(id, 1).await, shown("Three", "One\nTwo"));
 
-    // Deltas refer to the root type `content`. When that has text, it is the body.
-    let delta = "mutation($id: ID!) {
-        editDocument(documentId: $id, baseVersion: 2, delta: [{ insert: \"Mine\" }]) { version } }";
-    assert_eq!(alice.run(delta, json!({ "id": id })).await.value()["version"], 3);
-    let both = texts(id, 2).await;
-    assert_eq!(both[0], json!({ "content": "Mine", "plainText": "Mine" }));
-    assert_eq!(both[1], json!({ "content": "", "plainText": "Three" }));
+    // Deltas refer to the root type `content`, which has no text.
+    for operation in [
+        "editDocument(documentId: $id, baseVersion: 2, delta: [{ insert: \"Mine\" }])",
+        "updateDocument(id: $id, content: \"Threefold\")",
+    ] {
+        let mutation = format!("mutation($id: ID!) {{ {operation} {{ version }} }}");
+        let answer = alice.run(&mutation, json!({ "id": id })).await;
+        let message = answer.error()["message"].as_str().unwrap();
+        assert!(message.contains("\"default\""), "{message}");
+    }
+    assert_eq!(texts(id, 2).await, shown("Three", "Three"));
     node.stop().await;
 }
 

@@ -1,8 +1,9 @@
 //! The plain text of the body of a document, whatever its type.
 //!
-//! A node that has text of its own is a block, with the text of the nodes in it, and blocks are joined by line feeds. Embedded objects,
-//! attributes and the values of maps and lists leave no character. There is no schema, so a node without text leaves none either: an
-//! empty paragraph looks like an image.
+//! The text of the root type `content` has U+FFFC in place of an embedded object, because deltas count it. In other root types, a node
+//! that has text of its own is a block, with the text of the nodes in it, and blocks are joined by line feeds. Embedded objects, attributes
+//! and the values of maps and lists leave no character. There is no schema, so a node without text leaves none either: an empty
+//! paragraph looks like an image.
 
 use std::sync::Arc;
 
@@ -23,6 +24,10 @@ impl Replica {
     /// than `max_bytes` bytes.
     #[must_use]
     pub fn body_text(&self, max_bytes: usize) -> Option<String> {
+        let text = self.content();
+        if text.bytes() > 0 {
+            return (text.bytes() <= max_bytes).then(|| text.to_string());
+        }
         let name = self.body_root();
         let txn = self.doc.transact();
         let root = txn.root_refs().find(|(root, _)| *root == name).map(|(_, root)| root);
@@ -31,6 +36,13 @@ impl Replica {
             blocks.write_root(&root);
         }
         (!blocks.is_full()).then_some(blocks.text)
+    }
+
+    /// Returns the name of the root type that has the text of the document, if that is not `content`.
+    #[must_use]
+    pub fn other_text_root(&self) -> Option<String> {
+        let has_other_text = self.content().bytes() == 0 && self.body_text(0).is_none();
+        has_other_text.then(|| self.body_root())
     }
 }
 

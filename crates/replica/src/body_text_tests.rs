@@ -64,13 +64,23 @@ fn blocks_of_xml_are_lines_and_embeds_leave_nothing() {
 fn the_body_is_the_text_content_if_it_has_text() {
     let steps =
         json!([{ "insert": "Hello " }, { "insert": { "image": "a.png" } }, { "insert": "Bob" }]);
-    assert_eq!(text_of("content", steps), "Hello Bob");
+    assert_eq!(text_of("content", steps), "Hello \u{fffc}Bob");
     assert_eq!(Replica::of("one\ntwo").body_text(7).unwrap(), "one\ntwo");
     assert_eq!(Replica::of("").body_text(0).unwrap(), "");
     let both = Replica::of("mine");
     let fragment = both.doc.get_or_insert_xml_fragment("default");
     fragment.insert(&mut both.doc.transact_mut(), 0, XmlTextPrelim::new("other"));
     assert_eq!(both.body_text(usize::MAX).unwrap(), "mine");
+}
+
+#[test]
+fn another_root_has_the_text_if_content_is_empty() {
+    let tree = |words: &str| json!([{ "type": "paragraph", "content": [text(words)] }]);
+    assert_eq!(of("default", tree("Plan")).other_text_root().as_deref(), Some("default"));
+    assert_eq!(of("default", json!([{ "type": "paragraph" }])).other_text_root(), None);
+    assert_eq!(of("map", json!({ "theme": "dark" })).other_text_root(), None);
+    assert_eq!(Replica::of("mine").other_text_root(), None);
+    assert_eq!(Replica::of("").other_text_root(), None);
 }
 
 #[test]

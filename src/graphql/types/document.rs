@@ -119,23 +119,17 @@ impl DocumentType {
         Ok(json)
     }
 
-    /// The text at `version`: the root type `content`, to which `delta` refers. The text of a document of Tiptap and other rich
-    /// editors is in `plainText`.
+    /// The plain text of the body at `version`, whatever its type: of the root type `content` if it has text, and otherwise of the
+    /// first other one by name that has content. Blocks are joined by line feeds. Deltas refer to the root type `content` only.
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
-        if let Some(known) = &self.content {
+        // An empty text may be that of a document with another body.
+        if let Some(known) = self.content.as_ref().filter(|known| known.content.bytes() > 0) {
             let text = known.written(loaders(ctx)?).await?;
             answer_budget(ctx)?.spend_bytes(text.bytes())?;
             return Ok(text);
         }
         loaders(ctx)?.text(self.document.id, self.document.version).await
-    }
-
-    /// The plain text of the body at `version`, whatever its type: of `content` if it has text, and otherwise of the first root type by
-    /// name that has content. Blocks are joined by line feeds, and embedded objects leave no character.
-    #[graphql(complexity = "CONTENT")]
-    async fn plain_text(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
-        loaders(ctx)?.plain_text(self.document.id, self.document.version).await
     }
 
     /// The number of the latest change. It starts at 1 and grows by one with each change. Use it as `baseVersion` of an

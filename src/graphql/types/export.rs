@@ -34,10 +34,10 @@ impl DocumentExport {
         self.0.version.number()
     }
 
-    /// The plain text of the body at `version`, whatever its type, as `plainText` of a document.
+    /// The plain text of the body at `version`, whatever its type, as `content` of a document.
     #[graphql(complexity = "CONTENT")]
     async fn text(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
-        loaders(ctx)?.plain_text(self.0.id, self.0.version).await
+        loaders(ctx)?.text(self.0.id, self.0.version).await
     }
 
     /// The content at `version` as a JSON object in a string. `ops` is the text in the Quill Delta format, with its formats and

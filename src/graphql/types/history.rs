@@ -168,19 +168,13 @@ impl DocumentText {
         self.version.number()
     }
 
-    /// The text at `version`.
+    /// The plain text of the body at `version`, whatever its type, as `content` of a document.
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         if !self.content_field.take() {
             answer_budget(ctx)?.spend_bytes(self.content.bytes())?;
         }
         Ok(self.content.clone())
-    }
-
-    /// The plain text of the body at `version`, whatever its type, as `plainText` of a document.
-    #[graphql(complexity = "TEXT_REBUILD")]
-    async fn plain_text(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
-        loaders(ctx)?.plain_text(self.document, self.version).await
     }
 
     /// The content at `version` as a JSON object in a string, as in `exportDocument`.
