@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::InvalidInput;
+use super::{InvalidInput, json_size::fits};
 
 /// The metadata of a document: a JSON object that an application chooses. Its top-level members with a string, a number or a
 /// boolean are its labels, by which documents are found.
@@ -150,37 +150,6 @@ fn check_name(name: &str) -> Result<(), InvalidInput> {
          another one.",
         Metadata::MAX_NAME_LENGTH
     )))
-}
-
-/// Whether a value has at most `depth` levels, and about `left` bytes of JSON. Stops as soon as it has not.
-fn fits(value: &Value, depth: usize, left: &mut usize) -> bool {
-    let mut spend = |bytes: usize| match left.checked_sub(bytes) {
-        Some(rest) => {
-            *left = rest;
-            true
-        }
-        None => false,
-    };
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => spend(1),
-        Value::String(text) => spend(text.len() + 2),
-        Value::Array(entries) => {
-            depth > 0
-                && spend(entries.len() + 1)
-                && entries.iter().all(|entry| fits(entry, depth - 1, left))
-        }
-        Value::Object(members) => {
-            depth > 0
-                && members.iter().all(|(name, member)| {
-                    let name = name.len() + 4;
-                    match left.checked_sub(name) {
-                        Some(rest) => *left = rest,
-                        None => return false,
-                    }
-                    fits(member, depth - 1, left)
-                })
-        }
-    }
 }
 
 /// Returns the text of a label with this value. `None` if the value cannot be one.

@@ -22,6 +22,7 @@ pub mod examples;
 mod group;
 mod ids;
 mod input;
+mod json_size;
 mod metadata;
 mod origin;
 mod outside_subject;
@@ -38,7 +39,9 @@ pub use awareness_update::AwarenessUpdate;
 pub use budget::{Budget, Exhausted};
 pub use change::{Change, ChangeKind, Version, VersionRange};
 pub use cursor::{Cursor, Position};
-pub use delta::{CompareUntil, Content, Delta, DeltaMismatch, DeltaStep, Op, Tie};
+pub use delta::{
+    CompareUntil, Content, Delta, DeltaMismatch, DeltaStep, EmbeddedObject, Op, TextFormats, Tie,
+};
 pub use document::{Collaborator, Document, Text, Title};
 pub use document_name::{DocumentKey, DocumentName};
 pub use edit::{EditId, Fingerprint};

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Delta, Op, steps::bytes_of};
+use super::{Delta, Op, formats::NO_FORMATS, steps::bytes_of};
 
 /// A change of the text at one place has at most this many steps: a retain before it, an insertion and a deletion.
 const STEPS_PER_CHANGE: usize = 3;
@@ -10,7 +10,7 @@ const STEPS_PER_CHANGE: usize = 3;
 impl Delta {
     /// Returns a delta with at most `max_steps` steps that has the same result for `text`, which this delta fits.
     ///
-    /// Replaces the shortest retained parts between two changes by themselves, so that the two become one. Of parts of one
+    /// Replaces the shortest retained parts without formats between two changes by themselves, so that the two become one. Of parts of one
     /// length it replaces some all over the text, so that no replaced stretch is long: the edits of others inside it cannot be
     /// merged word by word. The steps are as they were if they are few enough. At least one change is left.
     #[must_use]
@@ -21,22 +21,20 @@ impl Delta {
         let kept = self.longest_retains((max_steps / STEPS_PER_CHANGE).saturating_sub(1));
         let (mut coarse, mut rest) = (Self::default(), text);
         for (op, is_kept) in self.ops().iter().zip(kept) {
-            let units = match op {
-                Op::Insert(inserted) => {
-                    coarse.insert(inserted);
-                    continue;
-                }
-                Op::Retain(units) | Op::Delete(units) => *units,
-            };
+            let units = op.old_units();
             let (part, after) = rest.split_at(bytes_of(rest, units));
             rest = after;
             match op {
-                Op::Retain(_) if is_kept => coarse.retain(units),
-                Op::Retain(_) => {
-                    coarse.insert(part);
+                Op::Insert(inserted, formats) => coarse.insert(inserted, formats),
+                Op::Embed(object, formats) => coarse.embed(object, formats),
+                Op::Retain(_, formats) if is_kept || !formats.is_empty() => {
+                    coarse.retain(units, formats);
+                }
+                Op::Retain(..) => {
+                    coarse.insert(part, &NO_FORMATS);
                     coarse.delete(units);
                 }
-                Op::Delete(_) | Op::Insert(_) => coarse.delete(units),
+                Op::Delete(_) => coarse.delete(units),
             }
         }
         coarse.trimmed()
@@ -46,7 +44,7 @@ impl Delta {
     fn longest_retains(&self, count: usize) -> Vec<bool> {
         let mut between = Vec::new();
         for (index, op) in self.ops().iter().enumerate().skip(1) {
-            if let Op::Retain(units) = op {
+            if let Op::Retain(units, _) = op {
                 // In the order of their reversed bits, any number of the first ones is spread evenly.
                 let rank = u32::try_from(between.len()).unwrap_or(u32::MAX);
                 between.push((Reverse(*units), rank.reverse_bits(), index));
@@ -96,7 +94,7 @@ mod tests {
         assert!(coarse.ops().len() <= 300);
         let longest = coarse.ops().iter().map(|op| match op {
             Op::Delete(units) => *units,
-            Op::Insert(_) | Op::Retain(_) => 0,
+            Op::Insert(..) | Op::Embed(..) | Op::Retain(..) => 0,
         });
         // A tenth of the changes is left.
         assert!(longest.max().unwrap() <= 40 * line);

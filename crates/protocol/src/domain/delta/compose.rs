@@ -14,8 +14,12 @@ impl Delta {
         loop {
             match (first.peek(), second.peek()) {
                 (None, None) => return composed.trimmed(),
-                (_, Some(Piece::Insert(text))) => {
-                    composed.insert(text);
+                (_, Some(Piece::Insert(text, formats))) => {
+                    composed.insert(text, formats);
+                    second.take(usize::MAX);
+                }
+                (_, Some(Piece::Embed(object, formats))) => {
+                    composed.embed(object, formats);
                     second.take(usize::MAX);
                 }
                 (Some(Piece::Delete(units)), _) => {
@@ -25,11 +29,18 @@ impl Delta {
                 _ => {
                     let units = first.remaining().min(second.remaining());
                     match (first.take(units), second.take(units)) {
-                        (Piece::Insert(text), Piece::Retain(_)) => composed.insert(text),
-                        // `next` deletes what `self` inserts.
-                        (Piece::Insert(_), _) => {}
-                        (_, Piece::Delete(units)) => composed.delete(units),
-                        (_, _) => composed.retain(units),
+                        (Piece::Insert(text, before), Piece::Retain(_, after)) => {
+                            composed.insert(text, &before.then(after).of_insertion());
+                        }
+                        (Piece::Embed(object, before), Piece::Retain(_, after)) => {
+                            composed.embed(object, &before.then(after).of_insertion());
+                        }
+                        (Piece::Retain(units, before), Piece::Retain(_, after)) => {
+                            composed.retain(units, &before.then(after));
+                        }
+                        (Piece::Retain(..), Piece::Delete(units)) => composed.delete(units),
+                        // `next` deletes what `self` inserts. All others were taken above.
+                        _ => {}
                     }
                 }
             }

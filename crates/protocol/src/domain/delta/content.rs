@@ -5,13 +5,13 @@ use std::fmt;
 use ropey::{Rope, RopeBuilder};
 use thiserror::Error;
 
-use super::{Delta, Op, operation::units, steps::bytes_of};
+use super::{Delta, EmbeddedObject, Op, operation::units, steps::bytes_of};
 use crate::domain::Position;
 
 /// With more steps, writing the whole text from start to end is faster than changing it in place.
 const MAX_OPS_IN_PLACE: usize = 1_000;
 
-/// The text of a document at one version.
+/// The plain text of a document at one version, with U+FFFC for each embedded object.
 ///
 /// Clones share memory, so the texts of many versions take little more than their differences. `Display` writes the
 /// text.
@@ -98,10 +98,7 @@ impl Content {
         let mut offset = 0;
         for op in delta.ops() {
             self.check_boundary(offset)?;
-            match op {
-                Op::Retain(units) | Op::Delete(units) => offset += units,
-                Op::Insert(_) => {}
-            }
+            offset += op.old_units();
         }
         self.check_boundary(offset)
     }
@@ -119,10 +116,14 @@ impl Content {
         let mut offset = 0;
         for op in delta.ops() {
             match op {
-                Op::Retain(units) => offset += units,
-                Op::Insert(text) => {
+                Op::Retain(units, _) => offset += units,
+                Op::Insert(text, _) => {
                     next.insert(next.utf16_cu_to_char(offset), text);
                     offset += units(text);
+                }
+                Op::Embed(..) => {
+                    next.insert(next.utf16_cu_to_char(offset), EmbeddedObject::CHARACTER);
+                    offset += 1;
                 }
                 Op::Delete(units) => {
                     let start = next.utf16_cu_to_char(offset);
@@ -156,8 +157,9 @@ impl Content {
         };
         for op in delta.ops() {
             match op {
-                Op::Retain(units) => read(Some(*units), Some(&mut next)),
-                Op::Insert(text) => next.append(text),
+                Op::Retain(units, _) => read(Some(*units), Some(&mut next)),
+                Op::Insert(text, _) => next.append(text),
+                Op::Embed(..) => next.append(EmbeddedObject::CHARACTER),
                 Op::Delete(units) => read(Some(*units), None),
             }
         }
@@ -216,6 +218,7 @@ impl PartialEq<str> for Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::delta::formats::NO_FORMATS;
 
     #[test]
     fn a_delta_of_many_steps_has_the_effect_of_its_steps() {
@@ -223,17 +226,18 @@ mod tests {
         let content = Content::from(&*text);
         let mut delta = Delta::default();
         for line in 0..1_999 {
-            delta.retain(if line % 3 == 0 { 5 } else { 7 });
-            delta.insert("ö");
+            delta.retain(if line % 3 == 0 { 5 } else { 7 }, &NO_FORMATS);
+            delta.insert("ö", &NO_FORMATS);
             delta.delete(if line % 3 == 0 { 2 } else { 1 });
-            delta.retain(if line % 3 == 0 { 8 } else { 7 });
+            delta.retain(if line % 3 == 0 { 8 } else { 7 }, &NO_FORMATS);
         }
         let in_place = |content: &Content, part: &[Op]| {
             let mut delta = Delta::default();
             for op in part {
                 match op {
-                    Op::Retain(units) => delta.retain(*units),
-                    Op::Insert(text) => delta.insert(text),
+                    Op::Retain(units, formats) => delta.retain(*units, formats),
+                    Op::Insert(text, formats) => delta.insert(text, formats),
+                    Op::Embed(object, formats) => delta.embed(object, formats),
                     Op::Delete(units) => delta.delete(*units),
                 }
             }
@@ -244,11 +248,10 @@ mod tests {
         // From the last step to the first, each alone, so that no step moves another.
         let (mut expected, mut offset) = (content.clone(), delta.reach());
         for op in delta.ops().iter().rev() {
-            if let Op::Retain(units) | Op::Delete(units) = op {
-                offset -= units;
-            }
-            if !matches!(op, Op::Retain(_)) {
-                expected = in_place(&expected, &[Op::Retain(offset), op.clone()]).unwrap();
+            offset -= op.old_units();
+            if !matches!(op, Op::Retain(..)) {
+                let before = Op::Retain(offset, NO_FORMATS.clone());
+                expected = in_place(&expected, &[before, op.clone()]).unwrap();
             }
         }
         assert_eq!(content.apply(&delta).unwrap(), expected);

@@ -13,7 +13,7 @@ use similar::{
 };
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::{Delta, operation::units};
+use super::{Delta, formats::NO_FORMATS, operation::units};
 use crate::domain::{Budget, Exhausted};
 
 /// The unit of comparison. Each level compares the parts that differ on the level before.
@@ -67,7 +67,7 @@ fn compare(old: &str, new: &str, level: Level, until: &CompareUntil, delta: &mut
     for op in ops {
         let (old, new) = (joined(&old_parts, op.old_range()), joined(&new_parts, op.new_range()));
         match (op, level.next()) {
-            (DiffOp::Equal { .. }, _) => delta.retain(units(&old)),
+            (DiffOp::Equal { .. }, _) => delta.retain(units(&old), &NO_FORMATS),
             (DiffOp::Replace { .. }, Some(next)) if next.is_worth_it(&old, &new) => {
                 compare(&old, &new, next, until, delta);
             }
@@ -137,7 +137,7 @@ impl<D: DiffHook<Error = Infallible>> DiffHook for Stoppable<'_, D> {
 }
 
 fn replace(old: &str, new: &str, delta: &mut Delta) {
-    delta.insert(new);
+    delta.insert(new, &NO_FORMATS);
     delta.delete(units(old));
 }
 
@@ -176,7 +176,7 @@ impl Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Content, Op};
+    use crate::domain::{Content, Op, TextFormats};
 
     #[allow(clippy::disallowed_methods, reason = "a deadline that these tests never reach")]
     fn difference(old: &str, new: &str) -> Delta {
@@ -191,29 +191,34 @@ mod tests {
         difference(old, new).ops().to_vec()
     }
 
+    fn retain(units: usize) -> Op {
+        Op::Retain(units, TextFormats::default())
+    }
+
+    fn insert(text: &str) -> Op {
+        Op::Insert(text.to_owned(), TextFormats::default())
+    }
+
     #[test]
     fn only_differing_words_are_replaced() {
         assert_eq!(
             ops("the quick brown fox\njumps\n", "the slow brown fox\njumps\n"),
-            [Op::Retain(4), Op::Insert("slow".into()), Op::Delete(5)]
+            [retain(4), insert("slow"), Op::Delete(5)]
         );
     }
 
     #[test]
     fn only_differing_letters_of_similar_words_are_replaced() {
-        assert_eq!(ops("a colour here", "a color here"), [Op::Retain(6), Op::Delete(1)]);
+        assert_eq!(ops("a colour here", "a color here"), [retain(6), Op::Delete(1)]);
     }
 
     #[test]
     fn graphemes_are_never_split() {
         // Families and flags share code points. A letter with a combining mark is one grapheme.
         let (family, couple) = ("👨‍👩‍👧", "👨‍👩‍👦");
-        assert_eq!(ops(family, couple), [Op::Insert(couple.into()), Op::Delete(8)]);
-        assert_eq!(ops("🇩🇪", "🇩🇰"), [Op::Insert("🇩🇰".into()), Op::Delete(4)]);
-        assert_eq!(
-            ops("xe\u{301}x", "xex"),
-            [Op::Retain(1), Op::Insert("e".into()), Op::Delete(2)]
-        );
+        assert_eq!(ops(family, couple), [insert(couple), Op::Delete(8)]);
+        assert_eq!(ops("🇩🇪", "🇩🇰"), [insert("🇩🇰"), Op::Delete(4)]);
+        assert_eq!(ops("xe\u{301}x", "xex"), [retain(1), insert("e"), Op::Delete(2)]);
     }
 
     #[test]
@@ -237,7 +242,7 @@ mod tests {
         let deadline = Instant::now() + std::time::Duration::from_secs(60);
         let until = CompareUntil { deadline, budget: Budget::unlimited() };
         until.budget.stop();
-        let whole = [Op::Insert(new.clone()), Op::Delete(8_000)];
+        let whole = [insert(&new), Op::Delete(8_000)];
         assert_eq!(Delta::between(&old, &new, &until).ops(), whole);
         // Also if it is stopped while the library searches.
         let (old, new) = (Level::Words.parts(&old), Level::Words.parts(&new));

@@ -3,9 +3,12 @@
 //! In the model each character of the old text has an identity. A delta is the set of characters that it deletes and
 //! the texts that it inserts before each character, so the merge of two deltas is obvious.
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
 
-use super::{Content, Delta, DeltaStep, Tie};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Content, Delta, DeltaStep, TextFormats, Tie};
 
 /// Characters of one and of two code units, a combining mark and a joiner.
 const ALPHABET: [char; 8] = ['a', 'b', ' ', '\n', 'ö', '\u{301}', '🎈', '\u{200d}'];
@@ -16,6 +19,10 @@ enum PlannedStep {
     Retain(usize),
     Insert(Vec<usize>),
     Delete(usize),
+    /// The last number is the index of the formats.
+    Format(usize, usize),
+    Styled(Vec<usize>, usize),
+    Embed(usize),
 }
 
 fn plan() -> impl Strategy<Value = Vec<PlannedStep>> {
@@ -25,6 +32,31 @@ fn plan() -> impl Strategy<Value = Vec<PlannedStep>> {
         (1..5_usize).prop_map(PlannedStep::Delete),
     ];
     prop::collection::vec(step, 0..8)
+}
+
+/// Returns a plan with formats and embedded objects.
+fn rich_plan() -> impl Strategy<Value = Vec<PlannedStep>> {
+    let letters = || prop::collection::vec(0..ALPHABET.len(), 1..4);
+    let step = prop_oneof![
+        (0..6_usize).prop_map(PlannedStep::Retain),
+        letters().prop_map(PlannedStep::Insert),
+        (1..5_usize).prop_map(PlannedStep::Delete),
+        (1..6_usize, 0..5_usize).prop_map(|(count, style)| PlannedStep::Format(count, style)),
+        (letters(), 0..5_usize).prop_map(|(letters, style)| PlannedStep::Styled(letters, style)),
+        (0..5_usize).prop_map(PlannedStep::Embed),
+    ];
+    prop::collection::vec(step, 0..8)
+}
+
+fn style(index: usize) -> TextFormats {
+    let formats = match index {
+        0 => json!({ "bold": true }),
+        1 => json!({ "bold": null }),
+        2 => json!({ "color": "red" }),
+        3 => json!({ "color": "blue", "bold": true }),
+        _ => json!({}),
+    };
+    TextFormats::new(formats).unwrap()
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -53,12 +85,63 @@ fn delta(text: &str, plan: &[PlannedStep]) -> Delta {
         PlannedStep::Insert(indices) => {
             Some(DeltaStep { insert: Some(letters(indices)), ..DeltaStep::default() })
         }
+        PlannedStep::Format(count, formats) => {
+            let attributes = style(*formats);
+            Some(DeltaStep { retain: Some(span(*count)?), attributes, ..DeltaStep::default() })
+        }
+        PlannedStep::Styled(indices, formats) => {
+            let attributes = style(*formats);
+            Some(DeltaStep { insert: Some(letters(indices)), attributes, ..DeltaStep::default() })
+        }
+        PlannedStep::Embed(formats) => {
+            let embed = Some(json!({ "image": formats }).into());
+            Some(DeltaStep { embed, attributes: style(*formats), ..DeltaStep::default() })
+        }
     });
     Delta::from_steps(steps.collect::<Vec<_>>()).unwrap()
 }
 
 fn apply(text: &str, delta: &Delta) -> String {
     Content::from(text).apply(delta).unwrap().to_string()
+}
+
+/// A character, the object that it stands for, and its formats.
+type StyledChar = (char, Option<Value>, BTreeMap<String, Value>);
+
+fn unstyled(text: &str) -> Vec<StyledChar> {
+    text.chars().map(|char| (char, None, BTreeMap::new())).collect()
+}
+
+/// Applies a delta to a text of which each character has its formats.
+fn apply_styled(old: &[StyledChar], delta: &Delta) -> Vec<StyledChar> {
+    let mut old = old.iter().cloned();
+    let mut new = Vec::new();
+    let set = |formats: &mut BTreeMap<String, Value>, step: &DeltaStep| {
+        for (name, value) in step.attributes.iter() {
+            match value {
+                Value::Null => formats.remove(name),
+                value => formats.insert(name.clone(), value.clone()),
+            };
+        }
+    };
+    for step in delta.steps() {
+        for char in step.insert.iter().flat_map(|text| text.chars()) {
+            let mut formats = BTreeMap::new();
+            set(&mut formats, &step);
+            new.push((char, step.embed.as_ref().map(|embed| embed.as_json().clone()), formats));
+        }
+        let mut units = step.retain.or(step.delete).unwrap_or(0);
+        while units > 0 {
+            let (char, embed, mut formats) = old.next().unwrap();
+            units -= i64::try_from(char.len_utf16()).unwrap();
+            if step.retain.is_some() {
+                set(&mut formats, &step);
+                new.push((char, embed, formats));
+            }
+        }
+    }
+    new.extend(old);
+    new
 }
 
 /// The model: the text inserted into each gap of the old text, and for each old character whether it is kept.
@@ -125,6 +208,36 @@ proptest! {
         prop_assert_eq!(apply(&text, &composed), apply(&between, &second));
         // Encoding and decoding normalize a delta, so this shows that it is in normal form.
         prop_assert_eq!(Delta::from_steps(composed.steps()).unwrap(), composed);
+    }
+
+    #[test]
+    fn composed_formats_equal_both_in_sequence(
+        text in text(), zeroth in rich_plan(), first in rich_plan(), second in rich_plan(),
+    ) {
+        let zeroth = delta(&text, &zeroth);
+        let (text, styled) = (apply(&text, &zeroth), apply_styled(&unstyled(&text), &zeroth));
+        let first = delta(&text, &first);
+        let between = apply(&text, &first);
+        let second = delta(&between, &second);
+        let composed = first.compose(&second);
+        let expected = apply_styled(&apply_styled(&styled, &first), &second);
+        prop_assert_eq!(apply(&text, &composed), apply(&between, &second));
+        prop_assert_eq!(apply_styled(&styled, &composed), expected);
+        prop_assert_eq!(Delta::from_steps(composed.steps()).unwrap(), composed);
+    }
+
+    #[test]
+    fn concurrent_formats_converge_in_both_orders(
+        text in text(), zeroth in rich_plan(), first in rich_plan(), second in rich_plan(),
+    ) {
+        let zeroth = delta(&text, &zeroth);
+        let (text, styled) = (apply(&text, &zeroth), apply_styled(&unstyled(&text), &zeroth));
+        let (first, second) = (delta(&text, &first), delta(&text, &second));
+        let second_later = second.transform(&first, Tie::Theirs);
+        let first_later = first.transform(&second, Tie::Mine);
+        let one = apply_styled(&apply_styled(&styled, &first), &second_later);
+        prop_assert_eq!(one, apply_styled(&apply_styled(&styled, &second), &first_later));
+        prop_assert_eq!(Delta::from_steps(second_later.steps()).unwrap(), second_later);
     }
 
     #[test]

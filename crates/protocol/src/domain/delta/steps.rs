@@ -1,13 +1,20 @@
 //! Iteration over a delta in pieces of any length.
 
-use super::{Delta, Op, operation::units};
+use super::{Delta, EmbeddedObject, Op, TextFormats, formats::NO_FORMATS, operation::units};
 
 /// A step or a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
-    Retain(usize),
-    Insert(&'a str),
+    Retain(usize, &'a TextFormats),
+    Insert(&'a str, &'a TextFormats),
+    Embed(&'a EmbeddedObject, &'a TextFormats),
     Delete(usize),
+}
+
+impl Piece<'_> {
+    pub(super) fn is_insertion(self) -> bool {
+        matches!(self, Self::Insert(..) | Self::Embed(..))
+    }
 }
 
 /// An iterator over a delta whose caller chooses the length of each piece.
@@ -28,8 +35,9 @@ impl<'a> Steps<'a> {
 
     fn advance(&mut self) {
         (self.current, self.remaining) = match self.rest.next() {
-            Some(Op::Retain(units)) => (Some(Piece::Retain(*units)), *units),
-            Some(Op::Insert(text)) => (Some(Piece::Insert(text)), units(text)),
+            Some(Op::Retain(units, formats)) => (Some(Piece::Retain(*units, formats)), *units),
+            Some(Op::Insert(text, formats)) => (Some(Piece::Insert(text, formats)), units(text)),
+            Some(Op::Embed(object, formats)) => (Some(Piece::Embed(object, formats)), 1),
             Some(Op::Delete(units)) => (Some(Piece::Delete(*units)), *units),
             None => (None, usize::MAX),
         };
@@ -50,19 +58,23 @@ impl<'a> Steps<'a> {
     ///
     /// It never splits a character, because all lengths come from deltas that fit the same texts.
     pub(super) fn take(&mut self, units: usize) -> Piece<'a> {
-        let Some(piece) = self.current else { return Piece::Retain(units) };
+        let Some(piece) = self.current else { return Piece::Retain(units, &NO_FORMATS) };
         if units >= self.remaining {
             self.advance();
             return piece;
         }
         self.remaining -= units;
         let (taken, rest) = match piece {
-            Piece::Retain(_) => (Piece::Retain(units), Piece::Retain(self.remaining)),
-            Piece::Delete(_) => (Piece::Delete(units), Piece::Delete(self.remaining)),
-            Piece::Insert(text) => {
-                let (taken, rest) = text.split_at(bytes_of(text, units));
-                (Piece::Insert(taken), Piece::Insert(rest))
+            Piece::Retain(_, formats) => {
+                (Piece::Retain(units, formats), Piece::Retain(self.remaining, formats))
             }
+            Piece::Delete(_) => (Piece::Delete(units), Piece::Delete(self.remaining)),
+            Piece::Insert(text, formats) => {
+                let (taken, rest) = text.split_at(bytes_of(text, units));
+                (Piece::Insert(taken, formats), Piece::Insert(rest, formats))
+            }
+            // Its length is 1, so it was read as a whole.
+            Piece::Embed(..) => return piece,
         };
         self.current = Some(rest);
         taken

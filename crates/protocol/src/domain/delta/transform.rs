@@ -2,22 +2,23 @@
 
 use super::{
     Delta,
+    formats::NO_FORMATS,
     steps::{Piece, Steps},
 };
 
-/// Which inserted text comes first when both deltas insert at the same offset.
+/// Which delta comes first: its text when both insert at the same offset, and its format when both set the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tie {
-    /// The text of the transformed delta.
+    /// The transformed delta.
     Mine,
-    /// The text of the other delta.
+    /// The other delta.
     Theirs,
 }
 
 impl Delta {
     /// Rebases this delta onto `other`, which applies to the same text.
     ///
-    /// With opposite ties both orders produce the same text: `a` then `b.transform(a, Theirs)` equals `b` then
+    /// With opposite ties both orders produce the same text and formats: `a` then `b.transform(a, Theirs)` equals `b` then
     /// `a.transform(b, Mine)` (property TP1 of operational transformation). A text inserted inside a range that the
     /// other delta deletes is kept.
     #[must_use]
@@ -27,14 +28,20 @@ impl Delta {
         loop {
             match (mine.peek(), theirs.peek()) {
                 (None, _) => return transformed.trimmed(),
-                (Some(Piece::Insert(text)), theirs)
-                    if tie == Tie::Mine || !matches!(theirs, Some(Piece::Insert(_))) =>
+                (Some(Piece::Insert(text, formats)), next)
+                    if tie == Tie::Mine || !next.is_some_and(Piece::is_insertion) =>
                 {
-                    transformed.insert(text);
+                    transformed.insert(text, formats);
                     mine.take(usize::MAX);
                 }
-                (_, Some(Piece::Insert(_))) => {
-                    transformed.retain(theirs.remaining());
+                (Some(Piece::Embed(object, formats)), next)
+                    if tie == Tie::Mine || !next.is_some_and(Piece::is_insertion) =>
+                {
+                    transformed.embed(object, formats);
+                    mine.take(usize::MAX);
+                }
+                (_, Some(Piece::Insert(..) | Piece::Embed(..))) => {
+                    transformed.retain(theirs.remaining(), &NO_FORMATS);
                     theirs.take(usize::MAX);
                 }
                 _ => {
@@ -43,7 +50,11 @@ impl Delta {
                         // `other` has already deleted it.
                         (_, Piece::Delete(_)) => {}
                         (Piece::Delete(units), _) => transformed.delete(units),
-                        (_, _) => transformed.retain(units),
+                        (Piece::Retain(units, formats), Piece::Retain(_, others)) => {
+                            transformed.retain(units, &formats.beside(others, tie));
+                        }
+                        // Insertions were taken above.
+                        _ => {}
                     }
                 }
             }

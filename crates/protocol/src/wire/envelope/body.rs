@@ -184,7 +184,8 @@ enum StepBody<'a> {
 }
 
 impl<'a> ChangeBody<'a> {
-    /// Returns the body of a change. `None` for a deletion or compaction, which nodes read from the change log.
+    /// Returns the body of a change. `None` for a deletion, a compaction and a change of formats or embedded objects, which nodes read
+    /// from the change log.
     pub(super) fn of(change: &'a Change) -> Option<Self> {
         let text = match change.kind {
             ChangeKind::Edited => {
@@ -233,9 +234,13 @@ impl<'a> ChangeBody<'a> {
 impl<'a> StepBody<'a> {
     fn of(op: &'a Op) -> Option<Self> {
         Some(match op {
-            Op::Retain(units) => Self::Retain(u32::try_from(*units).ok()?),
-            Op::Insert(text) => Self::Insert(text),
+            Op::Retain(units, formats) if formats.is_empty() => {
+                Self::Retain(u32::try_from(*units).ok()?)
+            }
+            Op::Insert(text, formats) if formats.is_empty() => Self::Insert(text),
             Op::Delete(units) => Self::Delete(u32::try_from(*units).ok()?),
+            // This kind has no formats and no embedded objects.
+            Op::Retain(..) | Op::Insert(..) | Op::Embed(..) => return None,
         })
     }
 

@@ -33,8 +33,8 @@ pub enum Envelope {
         version: Version,
     },
     /// The document changed. The whole text is not sent. Since version 2, and since version 4 with the time of the version
-    /// before it, if that is known. Deletions and large changes are sent as
-    /// [`Envelope::Stored`].
+    /// before it, if that is known. Deletions, large changes and those with
+    /// formats or embedded objects are sent as [`Envelope::Stored`].
     Changed(Arc<Change>),
     /// A cursor moved.
     CursorMoved(Arc<CursorMove>),

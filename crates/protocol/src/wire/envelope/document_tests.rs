@@ -163,11 +163,17 @@ fn nodes_receive_a_change_as_their_version_knows_it() {
 }
 
 #[test]
-fn deletions_and_large_changes_are_sent_as_stored() {
+fn deletions_large_changes_and_formats_are_sent_as_stored() {
     let (document, node) = (DocumentId::new(), NodeId::new());
     let deleted = Change { kind: ChangeKind::Deleted, ..change(document, "x") };
     let large = change(document, &"x".repeat(MAX_CHANGE_BYTES + 1));
-    for change in [deleted, large] {
+    let bold = serde_json::json!([{ "retain": 3, "attributes": { "bold": true } }]);
+    let image = serde_json::json!([{ "embed": { "image": "x.png" } }]);
+    let [bold, image] = [bold, image].map(|delta| {
+        let delta: Delta = serde_json::from_value(delta).unwrap();
+        Change { delta: Some(Arc::new(delta)), ..change(document, "x") }
+    });
+    for change in [deleted, large, bold, image] {
         let bytes = Envelope::Changed(Arc::new(change)).encode(node, NEWEST_VERSION);
         let stored = Envelope::Stored { version: Version::new(12) };
         assert_eq!(Envelope::decode(&bytes, document, NEWEST_VERSION), Ok((node, stored)));
