@@ -37,6 +37,10 @@ const DOCUMENT_BYTES_PER_UNIT: usize = 1_024;
 /// Cost model: a byte of an update costs this many bytes of other work.
 const UPDATE_BYTE_COST: usize = 8;
 
+/// The most bytes of formats that rebasing over one change may repeat. What is left of them is limited by
+/// [`Delta::MAX_RICH_BYTES`].
+const MAX_REPEATED_FORMAT_BYTES: usize = 16 * Delta::MAX_RICH_BYTES;
+
 /// The smallest struct of a Yjs update, in bytes.
 const MIN_STRUCT_BYTES: usize = 2;
 
@@ -102,14 +106,14 @@ async fn rebase(
         + if is_whole_text { base.bytes() } else { 0 };
     let context = document.context();
     let (within, max_text) = (context.apply_within, context.max_text_bytes);
-    let max_structs = context.max_document_structs;
+    let (max_structs, max_state) = (context.max_document_structs, context.max_state_bytes);
     let Some(replica) = document.take_replica() else { return Ok(None) };
     let (author, request) = (request.author, request.clone());
     let work = move |budget: &Budget| {
         let deadline = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
         let compare_until = CompareUntil { deadline, budget: budget.clone() };
         let apply = ApplyBounds { text: max_text, structs: max_structs, budget };
-        let bounds = RebaseBounds { apply, compare_until };
+        let bounds = RebaseBounds { apply, compare_until, max_state };
         rebase_and_apply(replica, &request, &base, &concurrent, &bounds)
     };
     let permits = &document.context().permits;
@@ -351,6 +355,8 @@ async fn stored_since(
 struct RebaseBounds<'a> {
     apply: ApplyBounds<'a>,
     compare_until: CompareUntil,
+    /// The maximum size of the document's Yjs state, in bytes.
+    max_state: usize,
 }
 
 /// Computes the difference, rebases it and applies it. Takes the replica and returns it.
@@ -369,6 +375,10 @@ fn rebase_and_apply(
         if let Err(exhausted) = bounds.apply.budget.spend(delta.ops().len() + earlier.ops().len()) {
             return (replica, Err(exhausted.into()));
         }
+        let repeated = delta.max_format_bytes().saturating_mul(earlier.ops().len());
+        if repeated > MAX_REPEATED_FORMAT_BYTES {
+            return (replica, Err(EditError::TooMuchWork));
+        }
         delta = Arc::new(delta.transform(earlier, Tie::Theirs));
     }
     if delta.is_empty() {
@@ -378,13 +388,33 @@ fn rebase_and_apply(
     if let Some(root) = replica.other_text_root() {
         return (replica, Err(EditError::OtherBody { root }));
     }
+    if let Err(error) = check_rich(&delta, &mut replica, bounds.max_state) {
+        return (replica, Err(error));
+    }
     let before = replica.content().clone();
     match replica.apply(&delta, bounds.apply.clone()) {
+        // The text has the formats already.
+        Ok(update) if *update == *Replica::EMPTY_UPDATE => (replica, Ok(None)),
         Ok(update) => {
             let after = replica.content().clone();
             let applied = AppliedEdit { delta, update, before, after, omitted: Omitted::default() };
             (replica, Ok(Some(applied)))
         }
         Err(error) => (replica, Err(error.into())),
+    }
+}
+
+/// Checks the formats and embedded objects of a delta, which do not count in the size of the text.
+fn check_rich(delta: &Delta, replica: &mut Replica, limit: usize) -> Result<(), EditError> {
+    let bytes = delta.rich_bytes();
+    if bytes == 0 {
+        return Ok(());
+    }
+    if bytes > Delta::MAX_RICH_BYTES {
+        return Err(EditError::TooMuchWork);
+    }
+    match replica.weight_with(bytes, limit) {
+        size if size > limit => Err(EditError::TooLarge { size, limit }),
+        _ => Ok(()),
     }
 }

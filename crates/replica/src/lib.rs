@@ -15,6 +15,7 @@ mod comparison;
 mod conflicts;
 mod content_json;
 mod cuts;
+mod delta_steps;
 mod dependencies;
 mod inspection;
 mod large_update;

@@ -6,7 +6,10 @@
 //!
 //! A large update is applied in parts. When the budget ends, the rest is left out, as if its dependencies were missing.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,16 +18,14 @@ use protocol::{
     wire::yjs::Outline,
 };
 use thiserror::Error;
-use yrs::{
-    Any, Observable as _, Out, ReadTxn as _, StateVector, Text as _, TransactionMut,
-    types::Delta as YjsStep,
-};
+use yrs::{Observable as _, ReadTxn as _, StateVector, Text as _, TransactionMut};
 
 use super::{
     cuts::Splits,
+    delta_steps::{besides_present, present_formats, steps_of_event},
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
-    replica::{OBJECT, Replica},
+    replica::Replica,
 };
 
 /// The key of the text's observer while updates are applied.
@@ -106,7 +107,7 @@ pub enum MergeError {
 
 /// The result of a merge.
 pub struct Merged {
-    /// The change of the plain text. Empty if only other content changed.
+    /// The change of the text with its formats and embedded objects. Empty if only other root types changed.
     pub delta: Delta,
     /// All new structs and deletions, as one Yjs v1 update.
     pub update: Bytes,
@@ -202,16 +203,25 @@ impl Replica {
         work: impl FnOnce(&mut TransactionMut<'_>) -> Result<Extent, String>,
     ) -> Result<Applied, String> {
         let before: StateVector = txn.state_vector();
+        let present = match self.may_have_formats.load(Ordering::Relaxed) {
+            true => present_formats(&self.text, txn),
+            false => None,
+        };
         let steps = Arc::new(Mutex::new(None));
         let observed = Arc::clone(&steps);
         self.text.observe(OBSERVER, move |txn, event| {
-            *observed.lock() = Some(event.delta(txn).iter().map(delta_step).collect());
+            *observed.lock() = Some(steps_of_event(event.delta(txn), txn));
         });
         let extent = work(txn)?;
         txn.commit();
         self.text.unobserve(OBSERVER);
         let has_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
-        let steps = steps.lock().take();
+        let steps: Option<Vec<DeltaStep>> = steps.lock().take();
+        self.note_formats(present.as_ref(), steps.as_deref());
+        let steps = match (steps, present) {
+            (Some(steps), Some(present)) => Some(besides_present(steps, &present)),
+            (steps, _) => steps,
+        };
         Ok(Applied {
             steps,
             update: has_changed.then(|| txn.encode_update_v1()),
@@ -219,6 +229,18 @@ impl Replica {
             units: self.text.len(txn) as usize,
             extent,
         })
+    }
+
+    /// Notes whether the text may have formats, after a change with these steps. `present` has those before it, if they were read.
+    fn note_formats(&self, present: Option<&Delta>, steps: Option<&[DeltaStep]>) {
+        let had_formats = present.is_some_and(|present| !present.is_empty());
+        let has_new =
+            steps.is_some_and(|steps| steps.iter().any(|step| !step.attributes.is_empty()));
+        if had_formats || has_new {
+            self.may_have_formats.store(true, Ordering::Relaxed);
+        } else if present.is_some() {
+            self.may_have_formats.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Applies updates part by part, until a limit is reached.
@@ -302,23 +324,6 @@ impl Replica {
         let until = CompareUntil { deadline, budget };
         let delta = Delta::between(&self.content.to_string(), &text, &until);
         Ok((delta, content))
-    }
-}
-
-fn delta_step(step: &YjsStep) -> DeltaStep {
-    match step {
-        YjsStep::Inserted(Out::Any(Any::String(text)), _) => {
-            DeltaStep { insert: Some(text.to_string()), ..DeltaStep::default() }
-        }
-        YjsStep::Inserted(..) => {
-            DeltaStep { insert: Some(OBJECT.to_owned()), ..DeltaStep::default() }
-        }
-        YjsStep::Deleted(units) => {
-            DeltaStep { delete: Some(i64::from(*units)), ..DeltaStep::default() }
-        }
-        YjsStep::Retain(units, _) => {
-            DeltaStep { retain: Some(i64::from(*units)), ..DeltaStep::default() }
-        }
     }
 }
 

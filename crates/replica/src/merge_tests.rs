@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use yrs::{
-    ClientID, Doc, GetString as _, Map as _, MapPrelim, MapRef, OffsetKind, Options, Transact as _,
-    Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _, encoding::write::Write as _,
-    updates::decoder::Decode as _,
+    Any, ClientID, Doc, GetString as _, Map as _, MapPrelim, MapRef, OffsetKind, Options,
+    Transact as _, Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
+    encoding::write::Write as _, updates::decoder::Decode as _,
 };
 
 use super::*;
@@ -163,7 +163,10 @@ fn an_embedded_object_is_one_character_of_the_plain_text() {
         text.format(txn, 0, 1, [("bold".into(), true.into())].into());
     });
     let (replica, change) = merge(replica, &[image]);
-    assert_eq!(json(&change.unwrap().delta), "[{\"retain\":1},{\"insert\":\"\u{FFFC}\"}]");
+    assert_eq!(
+        json(&change.unwrap().delta),
+        "[{\"retain\":1,\"attributes\":{\"bold\":true}},{\"insert\":\"\u{FFFC}\",\"embed\":{\"image\":\"x.png\"}}]"
+    );
     let (mut replica, _) = merge(replica, &[insert(&doc, 3, "!")]);
     assert_eq!(*replica.content(), *"a\u{FFFC}b!");
     let loaded = Replica::load(&replica.state(), &Budget::unlimited()).unwrap();

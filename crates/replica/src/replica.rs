@@ -9,27 +9,27 @@
 //! Each document begins with a history mark: an insertion under a client id larger than those of Yjs. A document with a
 //! different mark has another history, even with the same id and text.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::atomic::AtomicBool};
 
 use bytes::Bytes;
 use protocol::{
-    domain::{Budget, Content, Delta, DeltaMismatch, Exhausted, Op},
+    domain::{Budget, Content, Delta, DeltaMismatch, EmbeddedObject, Exhausted, Op},
     wire::yjs::{ClientClocks, Depths, MAX_CLIENT, Outline, OutlineError},
 };
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Doc, GetString as _, In, Map as _, OffsetKind, Options, Out, ReadTxn as _,
-    StateVector, Text as _, TextRef, Transact as _,
-    types::{Delta as YjsStep, text::YChange},
+    Any, ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Out, ReadTxn as _,
+    StateVector, Text as _, TextRef, Transact as _, Update, types::text::YChange,
     updates::encoder::Encode as _,
 };
 
 use super::{
     conflicts::ConflictMeter,
+    delta_steps::yjs_step,
     panic_guard::guarded,
     parts::apply_stored,
     splits::split_at_steps,
-    structs::{StructMeter, most_added_by, most_added_by_delta},
+    structs::{StructMeter, most_added_by, most_added_by_delta, most_added_by_op},
     weight::Weight,
 };
 
@@ -39,9 +39,6 @@ pub(crate) const TEXT: &str = "content";
 /// The root map of the history mark, and its key.
 pub(crate) const MARKS: &str = "coscribe";
 const MARK: &str = "history";
-
-/// The character of the plain text for embedded objects, such as images.
-pub(crate) const OBJECT: &str = "\u{FFFC}";
 
 /// A stored state or update is not a valid Yjs v1 update, or stored changes do not fit each other.
 #[derive(Debug, Clone, Error)]
@@ -113,11 +110,16 @@ pub struct Replica {
     pub(crate) depths: Option<Depths>,
     pub(crate) conflicts: ConflictMeter,
     pub(crate) structs: StructMeter,
+    /// Whether the text may have formats. While it has none, nobody reads them before a change.
+    pub(crate) may_have_formats: AtomicBool,
 }
 
 impl Replica {
     /// The name of the root type that has the plain text.
     pub const TEXT_ROOT: &'static str = TEXT;
+
+    /// The Yjs v1 update that changes nothing.
+    pub const EMPTY_UPDATE: &'static [u8] = Update::EMPTY_V1;
 
     fn empty(client: ClientID) -> Self {
         let mut options = Options::with_client_id(client);
@@ -134,6 +136,7 @@ impl Replica {
             depths: None,
             conflicts: ConflictMeter::default(),
             structs: StructMeter::default(),
+            may_have_formats: AtomicBool::new(true),
         }
     }
 
@@ -153,6 +156,7 @@ impl Replica {
         replica.content = Content::from(text);
         replica.weight.add(text.len());
         replica.structs = StructMeter::counted(2);
+        replica.may_have_formats = AtomicBool::new(false);
         replica
     }
 
@@ -206,6 +210,7 @@ impl Replica {
         });
         applied.map_err(CorruptDocument)??;
         self.depths = None;
+        self.may_have_formats = AtomicBool::new(true);
         self.content = Content::from(&*self.plain_text());
         Ok(self)
     }
@@ -219,6 +224,9 @@ impl Replica {
         let mut outline = read_stored(update).map_err(CorruptDocument)?;
         self.inspect_stored(&outline).map_err(|error| CorruptDocument(error.to_string()))?;
         self.structs.add(most_added_by(&outline));
+        if !outline.is_text_only() {
+            self.may_have_formats = AtomicBool::new(true);
+        }
         let (size, budget) = (self.structs.most(), Budget::unlimited());
         let applied = guarded(&self.doc, |txn| {
             apply_stored(&self.text, txn, update, &mut outline, size, &budget)
@@ -253,7 +261,8 @@ impl Replica {
         Self::load(state, budget).map(|replica| replica.content)
     }
 
-    /// Applies a delta and returns it as a Yjs v1 update.
+    /// Applies a delta and returns it as a Yjs v1 update. The update is [empty](Self::EMPTY_UPDATE) if the text has the formats of the
+    /// delta already.
     ///
     /// # Errors
     /// [`ApplyError`]. The text is unchanged.
@@ -265,8 +274,8 @@ impl Replica {
         budget.spend(delta.ops().len())?;
         let content = self.content.apply(delta)?;
         let added = most_added_by_delta(delta.ops());
-        let inserts = delta.ops().iter().any(|op| matches!(op, Op::Insert(_)));
-        if inserts && !self.may_have_more_structs(added, structs) {
+        let inserts = |op: &Op| !matches!(op, Op::Delete(_)) && most_added_by_op(op) > 0;
+        if delta.ops().iter().any(inserts) && !self.may_have_more_structs(added, structs) {
             return Err(ApplyError::TooManyStructs { limit: structs });
         }
         // A text may exceed a limit that was lowered after it was written. It may still shrink.
@@ -279,6 +288,9 @@ impl Replica {
         self.text.apply_delta(&mut txn, delta.ops().iter().map(yjs_step).collect::<Vec<_>>());
         let update = txn.encode_update_v1();
         drop(txn);
+        if delta.rich_bytes() > 0 {
+            self.may_have_formats = AtomicBool::new(true);
+        }
         self.content = content;
         self.weight.add(update.len());
         self.conflicts.add_text_bytes(update.len());
@@ -338,7 +350,7 @@ impl Replica {
         let chunks = self.text.diff(&txn, YChange::identity);
         let chunk = |insert: Out| match insert {
             Out::Any(Any::String(text)) => text.to_string(),
-            _ => OBJECT.to_owned(),
+            _ => EmbeddedObject::CHARACTER.to_owned(),
         };
         chunks.into_iter().map(|diff| chunk(diff.insert)).collect()
     }
@@ -346,23 +358,6 @@ impl Replica {
 
 pub(crate) fn read_stored(update: &[u8]) -> Result<Outline, String> {
     Outline::read(update, usize::MAX).map_err(|error| error.to_string())
-}
-
-fn yjs_step(op: &Op) -> YjsStep<In> {
-    match op {
-        Op::Retain(units) => retain(*units),
-        Op::Insert(text) => YjsStep::Inserted(In::Any(Any::String(text.as_str().into())), None),
-        Op::Delete(units) => YjsStep::Deleted(length(*units)),
-    }
-}
-
-pub(crate) fn retain(units: usize) -> YjsStep<In> {
-    YjsStep::Retain(length(units), None)
-}
-
-/// Converts a length. No text exceeds `limits.document`, which is below 2^32 bytes.
-fn length(units: usize) -> u32 {
-    u32::try_from(units).unwrap_or(u32::MAX)
 }
 
 /// Returns a random client id for a history mark: above [`MAX_CLIENT`], of at most 53 bits.

@@ -13,7 +13,7 @@ use yrs::{
     types::text::YChange,
 };
 
-use super::replica::retain;
+use super::delta_steps::retain;
 
 /// The number of splits from which on splitting in levels is faster.
 const MIN_SPLITS: usize = 64;
@@ -29,11 +29,11 @@ pub(crate) fn split_at_steps(text: &TextRef, txn: &mut TransactionMut<'_>, ops: 
     }
     let mut offset = 0;
     let offsets = ops.iter().filter_map(|op| match op {
-        Op::Retain(units) | Op::Delete(units) => {
+        Op::Retain(units, _) | Op::Delete(units) => {
             offset += units;
             Some(offset)
         }
-        Op::Insert(_) => None,
+        Op::Insert(..) | Op::Embed(..) => None,
     });
     let offsets: Vec<usize> = offsets.collect();
     for stride in strides(offsets.len()) {

@@ -75,12 +75,17 @@ pub(crate) fn most_added(structs: usize, deletions: usize) -> usize {
 
 /// Returns the most structs that a delta adds to a document.
 pub(crate) fn most_added_by_delta(ops: &[Op]) -> usize {
-    let added = |op: &Op| match op {
-        Op::Insert(_) => PER_INSERTION,
+    ops.iter().map(most_added_by_op).sum()
+}
+
+/// Returns the most structs that a step adds to a document. A format has one before the text and one after it.
+pub(crate) fn most_added_by_op(op: &Op) -> usize {
+    match op {
+        Op::Insert(_, formats) | Op::Embed(_, formats) => PER_INSERTION + 2 * formats.len(),
         Op::Delete(_) => PER_DELETION,
-        Op::Retain(_) => 0,
-    };
-    ops.iter().map(added).sum()
+        Op::Retain(_, formats) if formats.is_empty() => 0,
+        Op::Retain(_, formats) => PER_DELETION + 2 * formats.len(),
+    }
 }
 
 impl Replica {

@@ -35,6 +35,8 @@ impl StepField<'_> {
             StepFieldName::Retain => "retain",
             StepFieldName::Insert => "insert",
             StepFieldName::Delete => "delete",
+            StepFieldName::Embed => "embed",
+            StepFieldName::Attributes => "attributes",
         };
         self.key == own && !self.is_copy
     }
@@ -46,6 +48,8 @@ enum StepFieldName {
     Retain,
     Insert,
     Delete,
+    Embed,
+    Attributes,
 }
 
 /// Writes what the field of `ctx` selects of the steps of `delta`, unless `shared` has it. Unless it `is_first`, everything
@@ -95,6 +99,8 @@ fn step_fields<'a>(
                 "retain" => StepFieldName::Retain,
                 "insert" => StepFieldName::Insert,
                 "delete" => StepFieldName::Delete,
+                "embed" => StepFieldName::Embed,
+                "attributes" => StepFieldName::Attributes,
                 // Validation refuses any other.
                 _ => return None,
             };
@@ -122,6 +128,9 @@ fn encode_steps(
                 StepFieldName::Retain => write(&mut json, &step.retain)?,
                 StepFieldName::Insert => write(&mut json, &step.insert)?,
                 StepFieldName::Delete => write(&mut json, &step.delete)?,
+                StepFieldName::Embed => write(&mut json, &step.embed)?,
+                // Null if there are none.
+                StepFieldName::Attributes => write(&mut json, &step.attributes)?,
             }
             if field.is_copy {
                 copies.spend(json.len() - start)?;
@@ -172,6 +181,24 @@ mod tests {
         let twice = [("retain", "retain"), ("retain", "retain")];
         let once = json!([{ "retain": 3 }, { "retain": null }, { "retain": null }]);
         assert_eq!(encoded(&twice, true).unwrap(), once);
+    }
+
+    #[test]
+    fn steps_have_their_formats_and_objects() {
+        let delta: Delta = serde_json::from_value(json!([
+            { "retain": 3, "attributes": { "bold": null } }, { "embed": { "image": "x" } },
+        ]))
+        .unwrap();
+        let all = ["retain", "insert", "embed", "attributes"].map(|name| (name, name));
+        let fields = step_fields(all.into_iter(), true);
+        let written = encode_steps(delta.steps(), &fields, &CopyAllowance::new()).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&written).unwrap(),
+            json!([
+                { "retain": 3, "insert": null, "embed": null, "attributes": { "bold": null } },
+                { "retain": null, "insert": "\u{FFFC}", "embed": { "image": "x" }, "attributes": null },
+            ])
+        );
     }
 
     #[test]

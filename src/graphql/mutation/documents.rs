@@ -143,8 +143,8 @@ impl DocumentMutations {
 
     /// Applies `delta`, which is based on the text at `baseVersion`, and merges it with all changes that were accepted
     /// since. A successful answer means that the edit is stored. Choose a unique `mutationId` to make retries safe: an
-    /// edit with the same `mutationId` is stored once and answered as the first time. A delta has at most 10,000 steps.
-    /// Requires `EDIT`.
+    /// edit with the same `mutationId` is stored once and answered as the first time. A delta has at most 10,000 steps,
+    /// and at most 1 MiB of JSON in its attributes and embedded objects. Requires `EDIT`.
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn edit_document(
         &self,
@@ -220,7 +220,7 @@ fn checked_metadata(metadata: Option<JsonObject>) -> Result<Option<Metadata>, In
 /// Returns the delta with these steps.
 ///
 /// # Errors
-/// There are too many steps, a step is not valid, or the delta inserts U+0000.
+/// There are too many steps, a step is not valid, the delta inserts U+0000, or its formats and embedded objects are too large.
 fn checked(steps: Vec<DeltaOpInput>) -> Result<Delta, ApiError> {
     if steps.len() > MAX_STEPS {
         return Err(InvalidInput::new(format!(
@@ -230,9 +230,19 @@ fn checked(steps: Vec<DeltaOpInput>) -> Result<Delta, ApiError> {
         ))
         .into());
     }
-    let delta = Delta::from_steps(steps.into_iter().map(Into::into))?;
+    let steps = steps.into_iter().enumerate().map(|(index, step)| step.step(index));
+    let delta = Delta::from_steps(steps.collect::<Result<Vec<_>, _>>()?)?;
     if delta.inserts(|text| text.contains('\0')) {
         return Err(InvalidInput::new("The delta inserts a NUL character. Remove it.").into());
+    }
+    if delta.rich_bytes() > Delta::MAX_RICH_BYTES {
+        return Err(InvalidInput::new(format!(
+            "The attributes and embedded objects of the delta have {} bytes of JSON; at most {} are allowed. Split it into several \
+             edits, or embed addresses of what is kept elsewhere.",
+            delta.rich_bytes(),
+            Delta::MAX_RICH_BYTES
+        ))
+        .into());
     }
     Ok(delta)
 }

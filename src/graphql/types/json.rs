@@ -2,7 +2,7 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
-use crate::domain::{InvalidInput, Metadata, MetadataLabel};
+use crate::domain::{InvalidInput, Metadata, MetadataLabel, TextFormats};
 
 /// A JSON object, not checked further.
 #[derive(Clone)]
@@ -24,6 +24,11 @@ impl ScalarType for JsonObject {
 }
 
 impl JsonObject {
+    /// Returns it as JSON.
+    pub(in crate::graphql) fn into_json(self) -> serde_json::Value {
+        self.0
+    }
+
     /// Returns it as the metadata of a document.
     ///
     /// # Errors
@@ -38,6 +43,13 @@ impl JsonObject {
     /// As [`MetadataLabel::filter`].
     pub(in crate::graphql) fn labels(&self) -> Result<Vec<MetadataLabel>, InvalidInput> {
         MetadataLabel::filter(&self.0)
+    }
+}
+
+impl From<TextFormats> for JsonObject {
+    fn from(formats: TextFormats) -> Self {
+        let entries = formats.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Self(serde_json::Value::Object(entries.collect()))
     }
 }
 

@@ -135,7 +135,7 @@ pub(super) fn text(mut node: BodyNode, steps: &[Value]) -> Result<BodyNode, Body
 }
 
 /// Returns a JSON value as one of Yjs. Numbers are those of JavaScript.
-pub(super) fn any_of(json: &Value) -> Any {
+pub(crate) fn any_of(json: &Value) -> Any {
     match json {
         Value::Null => Any::Null,
         Value::Bool(value) => Any::Bool(*value),

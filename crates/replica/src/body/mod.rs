@@ -17,6 +17,7 @@ use serde_json::Value;
 use thiserror::Error;
 use yrs::branch::{Branch, BranchPtr};
 
+pub(crate) use self::json::any_of;
 use self::{
     json::BodyReader,
     node::{BodyNode, BodyNodeKind, MarkNames},

@@ -51,7 +51,7 @@ pub enum RestoreError {
 
 /// The change that brings an earlier version back.
 pub struct Restored {
-    /// The change of the plain text. Empty if only other content changed.
+    /// The change of the text with its formats and embedded objects. Empty if only other root types changed.
     pub delta: Delta,
     /// The change as one Yjs v1 update.
     pub update: Bytes,

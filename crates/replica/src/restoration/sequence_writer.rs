@@ -1,6 +1,6 @@
 //! Writes the difference between a sequence of the document and another one.
 
-use protocol::domain::{CompareUntil, Op};
+use protocol::domain::{CompareUntil, Op, TextFormats};
 use yrs::{
     Any, Array as _, ArrayRef, In, Text as _, TextRef, TransactionMut,
     branch::BranchPtr,
@@ -171,9 +171,9 @@ fn common_writing(old: &ElementSequence, new: &ElementSequence) -> Option<Writin
 /// Returns the steps as those of a plain text, whose insertions are empty.
 fn lengths(steps: &[TextStep<In>]) -> Vec<Op> {
     let length = |step: &TextStep<In>| match step {
-        TextStep::Retain(units, _) => Op::Retain(*units as usize),
+        TextStep::Retain(units, _) => Op::Retain(*units as usize, TextFormats::default()),
         TextStep::Deleted(units) => Op::Delete(*units as usize),
-        TextStep::Inserted(..) => Op::Insert(String::new()),
+        TextStep::Inserted(..) => Op::Insert(String::new(), TextFormats::default()),
     };
     steps.iter().map(length).collect()
 }

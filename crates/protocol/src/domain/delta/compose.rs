@@ -47,6 +47,33 @@ impl Delta {
         }
     }
 
+    /// Returns the delta without the formats that the text has already. `present` retains the text with its formats.
+    #[must_use]
+    pub fn besides_present(&self, present: &Self) -> Self {
+        let (mut steps, mut present) = (Steps::new(self), Steps::new(present));
+        let mut new = Self::default();
+        while let Some(piece) = steps.peek() {
+            match piece {
+                Piece::Insert(text, formats) => new.insert(text, formats),
+                Piece::Embed(object, formats) => new.embed(object, formats),
+                Piece::Retain(..) | Piece::Delete(_) => {
+                    let units = steps.remaining().min(present.remaining());
+                    match (steps.take(units), present.take(units)) {
+                        (Piece::Retain(units, formats), Piece::Retain(_, old)) => {
+                            new.retain(units, &formats.besides_present(old));
+                        }
+                        (Piece::Delete(units), _) => new.delete(units),
+                        // Nothing else is read here.
+                        _ => {}
+                    }
+                    continue;
+                }
+            }
+            steps.take(usize::MAX);
+        }
+        new.trimmed()
+    }
+
     /// Composes consecutive deltas into one. Composes them in pairs, so that many small deltas take `n log n` steps
     /// instead of `n` squared.
     #[must_use]

@@ -27,6 +27,12 @@ struct FormatValues {
     bytes: usize,
 }
 
+impl FormatValues {
+    fn shares_a_name_with(&self, others: &Self) -> bool {
+        self.values.keys().any(|name| others.values.contains_key(name))
+    }
+}
+
 /// The formats of a step that has none.
 pub(super) static NO_FORMATS: TextFormats = TextFormats(None);
 
@@ -119,12 +125,28 @@ impl TextFormats {
     /// is kept, as with the delta of Quill.
     pub(super) fn beside(&self, others: &Self, tie: Tie) -> Self {
         match (&self.0, &others.0) {
-            (Some(mine), Some(theirs)) if tie == Tie::Theirs => {
+            (Some(mine), Some(theirs)) if tie == Tie::Theirs && mine.shares_a_name_with(theirs) => {
                 let left =
                     mine.values.iter().filter(|(name, _)| !theirs.values.contains_key(*name));
                 left.map(|(name, value)| (name.clone(), value.clone()))
                     .collect::<Map<_, _>>()
                     .into()
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Returns those that text with the formats `present` does not have yet.
+    pub(super) fn besides_present(&self, present: &Self) -> Self {
+        let value_of = |name: &str| present.0.as_ref().and_then(|formats| formats.values.get(name));
+        let is_new = |name: &str, value: &Value| match value_of(name) {
+            Some(present) => present != value,
+            None => !value.is_null(),
+        };
+        match &self.0 {
+            Some(formats) if formats.values.iter().any(|(name, value)| !is_new(name, value)) => {
+                let new = formats.values.iter().filter(|(name, value)| is_new(name, value));
+                new.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>().into()
             }
             _ => self.clone(),
         }
@@ -228,5 +250,14 @@ mod tests {
         assert_eq!(mine.beside(&theirs, Tie::Theirs), formats(json!({ "bold": true })));
         assert_eq!(mine.beside(&theirs, Tie::Mine), mine);
         assert!(theirs.beside(&mine, Tie::Theirs).is_empty());
+    }
+
+    #[test]
+    fn formats_that_text_has_are_not_new() {
+        let present = formats(json!({ "bold": true, "color": "red" }));
+        let set = formats(json!({ "bold": true, "color": "blue", "italic": null, "size": 1 }));
+        let new = formats(json!({ "color": "blue", "size": 1 }));
+        assert_eq!(set.besides_present(&present), new);
+        assert_eq!(new.besides_present(&NO_FORMATS), new);
     }
 }

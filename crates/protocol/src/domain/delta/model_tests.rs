@@ -241,6 +241,18 @@ proptest! {
     }
 
     #[test]
+    fn a_delta_without_present_formats_has_the_same_result(text in text(), present in rich_plan(), plan in rich_plan()) {
+        let is_format = |step: &&PlannedStep| matches!(step, PlannedStep::Retain(_) | PlannedStep::Format(..));
+        let present: Vec<_> = present.iter().filter(is_format).cloned().collect();
+        let present = delta(&text, &present);
+        let styled = apply_styled(&unstyled(&text), &present);
+        let change = delta(&text, &plan);
+        let new = change.besides_present(&present);
+        prop_assert_eq!(apply_styled(&styled, &new), apply_styled(&styled, &change));
+        prop_assert_eq!(new.besides_present(&present), new);
+    }
+
+    #[test]
     fn many_composed_deltas_equal_all_in_sequence(text in text(), plans in prop::collection::vec(plan(), 0..6)) {
         let mut now = text.clone();
         let mut deltas = Vec::new();

@@ -88,6 +88,16 @@ impl Delta {
         self.ops.iter().map(Op::rich_bytes).sum()
     }
 
+    /// Estimates the size of the largest formats of a step as JSON, in bytes. Transformed over many steps, they are repeated as often.
+    #[must_use]
+    pub fn max_format_bytes(&self) -> usize {
+        let bytes = |op: &Op| match op {
+            Op::Retain(_, formats) => formats.bytes(),
+            Op::Insert(..) | Op::Embed(..) | Op::Delete(_) => 0,
+        };
+        self.ops.iter().map(bytes).max().unwrap_or(0)
+    }
+
     /// Estimates its memory use in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
