@@ -25,6 +25,7 @@ mod echo;
 mod edit_storage;
 mod edits;
 mod floods;
+mod formats;
 mod frames;
 mod full_storage;
 mod graphql_ws;

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::sdl::{Argument, Field, Sdl, read_input};
 
 /// Optional arguments that ordinary operations give: without them, they do nothing or less.
-const GIVEN: [&str; 16] = [
+const GIVEN: [&str; 17] = [
+    "DeltaOpInput.attributes",
     "DeltaOpInput.insert",
     "Mutation.askAgain.documentId",
     "Mutation.askAgain.userId",
