@@ -31,12 +31,6 @@ impl Op {
         }
     }
 
-    /// Returns whether it inserts text or an object.
-    #[must_use]
-    pub fn is_insertion(&self) -> bool {
-        matches!(self, Self::Insert(..) | Self::Embed(..))
-    }
-
     /// Estimates the size of its formats and its object as JSON, in bytes.
     fn rich_bytes(&self) -> usize {
         match self {
