@@ -134,7 +134,7 @@ impl Store {
             .column(document_snapshot::Column::BodyText)
             .filter(document_snapshot::Column::DocumentId.eq(document.uuid()))
             .filter(document_snapshot::Column::Version.eq(version.number()))
-            .filter(is_kept(document))
+            .filter(is_kept(document_snapshot::Column::DocumentId, document))
             .into_tuple()
             .one(&self.readers)
             .await?;
