@@ -13,8 +13,9 @@ use std::collections::HashSet;
 
 use super::{
     conflicts::{ItemPieces, List},
-    outline::{Id, Outline, OutlineError, ParentRef, Struct},
+    outline::{Outline, OutlineError},
     parts::Order,
+    update_struct::{Id, ParentRef, Struct},
 };
 
 /// The entries of the root maps of a document.

@@ -19,8 +19,9 @@ use std::{
 };
 
 use super::{
-    outline::{Id, Outline, OutlineError, ParentRef, Struct},
+    outline::{Outline, OutlineError},
     parts::Order,
+    update_struct::{Id, ParentRef, Struct},
 };
 
 /// A list of items: a root type, a shared type, or one entry of a map.

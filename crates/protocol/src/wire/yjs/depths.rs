@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::outline::{Id, Outline, OutlineError, ParentRef};
+use super::{
+    outline::{Outline, OutlineError},
+    update_struct::{Id, ParentRef},
+};
 
 /// The maximum nesting of shared types.
 const MAX_DEPTH: u16 = 128;

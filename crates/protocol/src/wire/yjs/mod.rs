@@ -22,6 +22,7 @@ mod outline_counts;
 mod parts;
 mod subdocuments;
 mod unsupported;
+mod update_struct;
 
 pub use conflict_growth::{ConflictGrowth, RootEntries};
 pub use conflicts::ConflictBound;

@@ -14,7 +14,8 @@ use yrs::encoding::write::Write as _;
 
 use super::{
     lib0::Malformed,
-    outline::{Id, Outline, OutlineError, ParentRef, Struct},
+    outline::{Outline, OutlineError},
+    update_struct::{Id, ParentRef, Struct},
 };
 
 impl Outline {

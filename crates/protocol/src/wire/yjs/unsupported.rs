@@ -8,8 +8,9 @@ use yrs::encoding::write::Write as _;
 
 use super::{
     item_content::BINARY,
-    outline::{DELETED, Id, KIND, Outline},
+    outline::{DELETED, KIND, Outline},
     subdocuments::wrapped,
+    update_struct::Id,
 };
 use crate::wire::json_surrogates;
 
