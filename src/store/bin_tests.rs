@@ -23,10 +23,6 @@ impl TestStore {
         let page = self.list_documents(owner, query).await.unwrap();
         page.documents.iter().map(|(document, _)| document.id).collect()
     }
-
-    async fn bytes(&self, owner: UserId) -> u64 {
-        self.load_usage(owner).await.unwrap().bytes
-    }
 }
 
 #[tokio::test]

@@ -158,6 +158,11 @@ impl TestStore {
         self.accept_grant(other, document).await.unwrap();
         document
     }
+
+    /// Returns how many bytes count for a user.
+    pub(crate) async fn bytes(&self, owner: UserId) -> u64 {
+        self.load_usage(owner).await.unwrap().bytes
+    }
 }
 
 impl Database {

@@ -1,7 +1,7 @@
 //! Keys of documents that change on several nodes at once.
 
 use futures_util::join;
-use kit::{Answer, Client as _, Node as _, Pair, Person};
+use kit::{Answer, Client as _, Pair, Person};
 use serde_json::{Value, json};
 
 async fn create(person: &Person, key: &str) -> Value {
