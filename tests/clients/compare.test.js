@@ -59,8 +59,8 @@ function changed({ text, body, cells, list }, { content, default: tree, cells: m
 
 function changedText(before, difference) {
   const text = new Y.Doc().getText();
-  text.applyDelta(before, { sanitize: false });
-  text.applyDelta(difference?.ops ?? [], { sanitize: false });
+  text.applyDelta(before);
+  text.applyDelta(difference?.ops ?? []);
   return pieces(text);
 }
 

@@ -66,7 +66,7 @@ class Side {
   }
 
   async opened() {
-    await this.expect('status', 'Up to date');
+    await this.expect('status', /^(Up to date|Saved · version \d+)$/);
     return this;
   }
 

@@ -61,7 +61,7 @@ impl EditorConversation for HeldUp {
     }
 }
 
-const MOST: WaitingUpdates = WaitingUpdates { updates: 10, bytes: 100 };
+const MAX_WAITING: WaitingUpdates = WaitingUpdates { updates: 10, bytes: 100 };
 
 fn name(of: &str) -> SocketName {
     let length = u8::try_from(of.len()).unwrap();
@@ -83,10 +83,10 @@ fn documents(waiting: &[(&str, usize, usize)]) -> SocketDocuments {
 
 #[test]
 fn a_document_that_waits_does_not_stop_the_others_until_its_messages_fill_the_socket() {
-    assert!(!documents(&[("one", 10, 50), ("two", 0, 0)]).are_full(MOST));
-    assert!(!documents(&[("one", 10, 50), ("two", 10, 50)]).are_full(MOST));
-    assert!(documents(&[("one", 11, 50), ("two", 0, 0)]).are_full(MOST));
-    assert!(documents(&[("one", 1, 51), ("two", 1, 50)]).are_full(MOST));
+    assert!(!documents(&[("one", 10, 50), ("two", 0, 0)]).are_full(MAX_WAITING));
+    assert!(!documents(&[("one", 10, 50), ("two", 10, 50)]).are_full(MAX_WAITING));
+    assert!(documents(&[("one", 11, 50), ("two", 0, 0)]).are_full(MAX_WAITING));
+    assert!(documents(&[("one", 1, 51), ("two", 1, 50)]).are_full(MAX_WAITING));
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn what_waits_for_a_seat_counts() {
     let mut documents = documents(&[("one", 9, 90)]);
     let one = documents.get_mut(&name("one")).unwrap();
     one.early.push("x".repeat(10));
-    assert!(!documents.are_full(MOST));
+    assert!(!documents.are_full(MAX_WAITING));
     documents.get_mut(&name("one")).unwrap().early.push(String::new());
-    assert!(documents.are_full(MOST));
+    assert!(documents.are_full(MAX_WAITING));
 }
 
 #[test]
@@ -104,22 +104,22 @@ fn documents_that_are_closing_count_until_their_updates_are_stored() {
     let mut documents = documents(&[("one", 1, 60), ("two", 1, 40)]);
     let closed = documents.remove(&name("one")).unwrap();
     documents.note_closing(&closed, 61, true);
-    assert!(documents.are_full(MOST));
+    assert!(documents.are_full(MAX_WAITING));
     documents.end_step(closed.key);
-    assert!(documents.are_full(MOST));
+    assert!(documents.are_full(MAX_WAITING));
     documents.end_rest(closed.key);
-    assert!(!documents.are_full(MOST));
+    assert!(!documents.are_full(MAX_WAITING));
 
     let mut keys = Vec::new();
     for number in 0..MAX_CLOSING {
-        assert!(!documents.are_full(MOST), "{number} are closing");
+        assert!(!documents.are_full(MAX_WAITING), "{number} are closing");
         let idle = HeldUp(WaitingUpdates { updates: 0, bytes: 0 });
         documents.add(name("three"), DocumentId::new(), Box::new(idle));
         let closed = documents.remove(&name("three")).unwrap();
         documents.note_closing(&closed, 0, true);
         keys.push(closed.key);
     }
-    assert!(documents.are_full(MOST));
+    assert!(documents.are_full(MAX_WAITING));
     documents.end_rest(keys[0]);
-    assert!(!documents.are_full(MOST));
+    assert!(!documents.are_full(MAX_WAITING));
 }
