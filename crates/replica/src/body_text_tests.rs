@@ -74,6 +74,15 @@ fn the_body_is_the_text_content_if_it_has_text() {
 }
 
 #[test]
+fn a_map_is_the_body_only_if_there_is_nothing_else() {
+    let replica = of("default", json!([{ "type": "paragraph", "content": [text("Plan")] }]));
+    let settings = replica.doc.get_or_insert_map("a settings");
+    settings.insert(&mut replica.doc.transact_mut(), "note", TextPrelim::new("wide"));
+    assert_eq!(replica.body_root(), "default");
+    assert_eq!(replica.body_text(usize::MAX).unwrap(), "Plan");
+}
+
+#[test]
 fn another_root_has_the_text_if_content_is_empty() {
     let tree = |words: &str| json!([{ "type": "paragraph", "content": [text(words)] }]);
     assert_eq!(of("default", tree("Plan")).other_text_root().as_deref(), Some("default"));

@@ -51,22 +51,22 @@ impl Replica {
 
 impl Replica {
     /// Returns the name of the root type that is the body of the document: `content` if it has text. Otherwise the first other one, by
-    /// name, that has content.
+    /// name, that has content. A map is the body only if there is nothing else: many applications keep settings in one.
     #[must_use]
     pub fn body_root(&self) -> String {
         let txn = self.doc.transact();
-        let has_content = |root: &Out| {
-            let branch = branch_of(root);
-            branch.is_some_and(|branch| {
-                MapRef::from(branch).len(&txn) > 0 || TextRef::from(branch).len(&txn) > 0
-            })
-        };
         if self.text.len(&txn) > 0 {
             return TEXT.to_owned();
         }
-        let others = txn.root_refs().filter(|(name, root)| *name != MARKS && has_content(root));
-        let first = others.map(|(name, _root)| name).min();
-        first.unwrap_or(TEXT).to_owned()
+        // Whether it is a map, if it has content.
+        let is_map = |root: &Out| {
+            let branch = branch_of(root)?;
+            let has_sequence = TextRef::from(branch).len(&txn) > 0;
+            (has_sequence || MapRef::from(branch).len(&txn) > 0).then_some(!has_sequence)
+        };
+        let others = txn.root_refs().filter(|(name, _root)| *name != MARKS);
+        let first = others.filter_map(|(name, root)| Some((is_map(&root)?, name))).min();
+        first.map_or(TEXT, |(_is_map, name)| name).to_owned()
     }
 
     /// Returns the content of a root type as [`content_json`](Self::content_json) shows it. `None` if it has none.

@@ -68,7 +68,8 @@ impl RawSocket {
 
     /// Starts an operation with variables and does not wait.
     pub async fn start_with(&mut self, id: &str, operation: &str, variables: Value) {
-        let mut message = json!({ "type": "subscribe", "id": id, "payload": { "query": operation } });
+        let mut message =
+            json!({ "type": "subscribe", "id": id, "payload": { "query": operation } });
         // `json!` would copy them, and tests measure the memory of this process.
         message["payload"]["variables"] = variables;
         self.send(message).await;
