@@ -5,8 +5,8 @@ use serde_json::Value;
 
 #[actix_web::test]
 async fn a_document_that_was_brought_back_on_one_node_is_edited_on_another() {
-    // No node compares in time, so only the relay can bring the deletion, and a room stays until it has no use.
-    let settings = [("COSCRIBE__ROOM__COMPARE_EVERY", "1h"), ("COSCRIBE__ROOM__LINGER", "1h")];
+    // No node compares in time, so only the relay can bring the deletion.
+    let settings = [("COSCRIBE__ROOM__COMPARE_EVERY", "1h")];
     let pair = Pair::start_with(&settings).await;
     let peer = pair.node.start_peer().await;
     let Pair { alice, bob, document, .. } = &pair;
@@ -39,7 +39,7 @@ async fn a_document_that_was_brought_back_on_one_node_is_edited_on_another() {
         assert_eq!(tab.expect_version(version).await["content"], after.as_str());
         assert_eq!(alice.read_text(document).await, after);
         let longer = format!("{after}!");
-        there.write(document, &longer).await.value();
+        alice.at(&peer).write(document, &longer).await.value();
         version += 1;
         tab.expect_version(version).await;
         editor.expect_text(&longer).await;
