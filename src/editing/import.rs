@@ -94,6 +94,13 @@ pub enum ImportError {
         "it has the history of another document of coscribe, which `copyDocument` copies; import states of other servers"
     )]
     Unrelated,
+    /// The document has content, and no change of the clients of the state: it was compacted since it was imported, or was never
+    /// imported from there.
+    #[error(
+        "the document with this key was compacted since, or was not imported from here: its content would be there twice. Import the \
+         state under another key with `--key-prefix`, or purge the document and import again"
+    )]
+    OtherContent,
     /// A part of it is missing.
     #[error("it is not a whole Yjs state: it depends on an update that is missing")]
     Incomplete,
@@ -168,6 +175,14 @@ impl ImportLimits {
     }
 }
 
+/// The result of a merge beside the store.
+enum StateMerge {
+    /// The document has other content.
+    OtherContent,
+    /// The document has the state, and a text of `size` bytes. `merged` is `None` if it had all of it.
+    Done { merged: Option<Merged>, size: usize },
+}
+
 /// Reads a Yjs state as a new document. Takes memory for some times its size, and may take seconds.
 ///
 /// # Errors
@@ -207,14 +222,20 @@ pub async fn merge_import(
             loaded => loaded?,
         };
         let state = state.clone();
-        let merge = move || -> Result<(Option<Merged>, usize), MergeError> {
+        let merge = move || -> Result<StateMerge, MergeError> {
+            if replica.shares_no_client(&state, &limits.bounds())? {
+                return Ok(StateMerge::OtherContent);
+            }
             let (replica, merged) = replica.merge_large(&state, &limits.bounds())?;
             let size = replica.content().bytes();
             drop((replica, memory));
-            Ok((merged, size))
+            Ok(StateMerge::Done { merged, size })
         };
-        let merged = off_thread(usize::MAX, merge).await?;
-        let (merged, size) = merged.map_err(|error| limits.refusal(error))?;
+        let merge = off_thread(usize::MAX, merge).await?;
+        let (merged, size) = match merge.map_err(|error| limits.refusal(error))? {
+            StateMerge::OtherContent => return Err(ImportError::OtherContent),
+            StateMerge::Done { merged, size } => (merged, size),
+        };
         let Some(Merged { delta, update, drops_content, .. }) = merged else { return Ok(None) };
         let change = ImportedChange { version: head.version.next(), drops_content };
         if is_dry_run {

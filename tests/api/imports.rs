@@ -135,6 +135,35 @@ async fn files_become_documents_with_their_names_as_keys() {
     server.terminate().await;
 }
 
+#[actix_web::test]
+async fn a_document_that_was_compacted_since_its_import_does_not_get_its_content_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    fs::write(from.path().join("plan.yjs"), state(&many_structs(5))).unwrap();
+    let imported = import(folder.path(), from.path(), &[]).await;
+    assert!(imported.status.success(), "{}", printed(&imported));
+    let query = "query($id: ID!) { document(id: $id) { id } }";
+    let document = alice.run(query, json!({ "id": "plan" })).await.value();
+    let id = document["id"].as_str().unwrap();
+    server.terminate().await;
+    let compacted = SERVER.run(folder.path(), &["compact", id]).await;
+    assert!(compacted.status.success(), "{}", String::from_utf8_lossy(&compacted.stderr));
+
+    for more in [&["--update", "--dry-run"][..], &["--update"]] {
+        let refused = import(folder.path(), from.path(), more).await;
+        let lines = printed(&refused);
+        assert!(!refused.status.success(), "{lines}");
+        assert!(lines.contains("plan: failed: the document with this key was compacted"), "{lines}");
+        assert!(lines.contains("--key-prefix"), "{lines}");
+    }
+
+    let server = SERVER.start(folder.path(), &[]).await;
+    assert_eq!(read(&alice.at(&server), "plan").await["content"], "xxxxx");
+    server.terminate().await;
+}
+
 /// Creates a table of states with one row.
 async fn fill(database: &DatabaseConnection, table: &str, kind: &str, row: &str) {
     let create = format!("CREATE TABLE {table} (name varchar(255) NOT NULL UNIQUE, data {kind})");

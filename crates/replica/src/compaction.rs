@@ -67,6 +67,16 @@ impl Replica {
         })
     }
 
+    /// Returns whether a root type has content.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        let txn = self.doc.transact();
+        txn.root_refs().filter(|(name, _)| *name != MARKS).any(|(_, root)| {
+            let Some(branch) = branch_of(&root) else { return true };
+            MapRef::from(branch).len(&txn) > 0 || TextRef::from(branch).len(&txn) > 0
+        })
+    }
+
     fn copy_root(&self, name: &str, branch: BranchPtr, txn: &impl ReadTxn) -> Result<(), Uncopied> {
         let (map, text) = (MapRef::from(branch), TextRef::from(branch));
         let length = text.len(txn);

@@ -20,6 +20,22 @@ use super::{
 const PART_SIZE: usize = 4_096;
 
 impl Replica {
+    /// Returns whether the document has content, and changes of none of the clients of `update`: it is another document, or was
+    /// compacted since it had them. Merging the update would insert all of its content beside that of the document.
+    ///
+    /// # Errors
+    /// [`MergeError`] if the update cannot be read.
+    pub fn shares_no_client(
+        &self,
+        update: &Bytes,
+        bounds: &MergeBounds,
+    ) -> Result<bool, MergeError> {
+        let outline = read(update, bounds)?;
+        let known = self.clocks();
+        let is_shared = outline.ranges().any(|(client, _, _)| known.contains_key(&client));
+        Ok(outline.inserts() && !is_shared && self.has_content())
+    }
+
     /// Merges an update of any size, which is the whole state of another copy of the document. Returns what it changed, as one
     /// change. `None` if it has nothing new.
     ///
@@ -136,6 +152,20 @@ mod tests {
         assert_eq!(replica.content().bytes(), 9_001);
         let outline = Outline::read(&later.update, usize::MAX).unwrap();
         assert_eq!(outline.struct_count(), 1);
+    }
+
+    #[test]
+    fn a_state_shares_clients_with_a_document_until_it_is_compacted() {
+        let shares_none =
+            |replica: &Replica, state: &Bytes| replica.shares_no_client(state, &bounds()).unwrap();
+        let state = state(&many_structs(10));
+        assert!(!shares_none(&Replica::of(""), &state), "nothing is there twice");
+        assert!(shares_none(&Replica::of("Other"), &state));
+        let (replica, _merged) = Replica::of("").merge_large(&state, &bounds()).unwrap();
+        assert!(!shares_none(&replica, &state));
+        let compacted = replica.compacted().unwrap();
+        assert!(shares_none(&compacted, &state));
+        assert!(!shares_none(&compacted, &Bytes::from_static(Replica::EMPTY_UPDATE)));
     }
 
     #[test]
