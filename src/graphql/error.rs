@@ -316,7 +316,7 @@ fn report_store(error: &StoreError) -> ErrorReport {
         | StoreError::TooManyNamed
         | StoreError::TooManyBlocked
         | StoreError::TooManyAddresses => ErrorCode::Conflict,
-        StoreError::Blocked => ErrorCode::Forbidden,
+        StoreError::Blocked | StoreError::NotNamer => ErrorCode::Forbidden,
         StoreError::Link(refused) => match refused {
             LinkRefused::Unknown => ErrorCode::NotFound,
             LinkRefused::TooMany | LinkRefused::AlreadyPublic => ErrorCode::Conflict,

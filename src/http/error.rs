@@ -198,7 +198,7 @@ impl HttpError {
                 IdentityError::Store(
                     StoreError::Busy | StoreError::NoAnswer | StoreError::Unavailable(_),
                 ) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-                // Loading or enrolling an account returns none of the first eleven.
+                // Loading or enrolling an account returns none of these but the last two.
                 IdentityError::Store(
                     StoreError::EmailTaken
                     | StoreError::KeyTaken
@@ -207,6 +207,7 @@ impl HttpError {
                     | StoreError::OwnerKeepsAccess
                     | StoreError::Blocked
                     | StoreError::TooManyNamed
+                    | StoreError::NotNamer
                     | StoreError::TooManyBlocked
                     | StoreError::TooManyAddresses
                     | StoreError::Link(_)

@@ -74,6 +74,7 @@ impl From<&IdentityError> for CloseReason {
                 | StoreError::OwnerKeepsAccess
                 | StoreError::Blocked
                 | StoreError::TooManyNamed
+                | StoreError::NotNamer
                 | StoreError::TooManyBlocked
                 | StoreError::TooManyAddresses
                 | StoreError::Link(_)

@@ -58,6 +58,11 @@ pub enum StoreError {
         super::named_versions::MAX_NAMED
     )]
     TooManyNamed,
+    /// The caller neither has named the version nor owns the document.
+    #[error(
+        "Only the user who has named this version, and owners of the document, may change or remove its name. Ask one of them."
+    )]
+    NotNamer,
     /// Documents are not handed over, or an account is not deleted.
     #[error(transparent)]
     HandOver(#[from] HandOverRefused),

@@ -3,6 +3,9 @@
 //! A named version has its content in its own row. So neither retention, which shortens the log, nor the snapshots, which come and
 //! go, have to regard it.
 //!
+//! Once the log no longer has the version, its row is the only copy. So only the user who named it, and owners of the document, rename
+//! it or remove its name.
+//!
 //! Invariant: a named version has been a version of the document, and its row counts in `document.stored_bytes`.
 
 use std::{collections::HashMap, sync::Arc};
@@ -192,27 +195,24 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Denied`] if `actor` may not edit the document, or it no longer has the version. [`StoreError::OverQuota`],
-    /// [`StoreError::TooManyNamed`], [`StoreError::Busy`].
+    /// [`StoreError::TooManyNamed`], [`StoreError::NotNamer`] if another user has named it, [`StoreError::Busy`].
     pub async fn name_version(&self, new: NewNamedVersion) -> Result<NamedVersion, StoreError> {
         let NewNamedVersion { actor, document, version, at, name, state } = new;
         let now = rows::now();
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
-            let owner = check_editor(&txn, document, actor).await?;
+            let editor = check_editor(&txn, document, actor).await?;
             if !has_version(&txn, document, version, at).await? {
                 return Err(StoreError::Denied);
             }
-            let before: Option<String> = select(document, version)
-                .select_only()
-                .column(named_version::Column::Name)
-                .into_tuple()
-                .one(&txn)
-                .await?;
+            let before = find_present_name(&txn, document, version).await?;
+            let length = name.as_str().len();
             let bytes = match &before {
-                Some(before) => signed(name.as_str().len() as u64) - signed(before.len() as u64),
-                None => signed(row_bytes([name.as_str().len(), state.len()])),
+                Some(before) if !editor.may_change(before) => return Err(StoreError::NotNamer),
+                Some(before) => signed(length as u64) - signed(before.name.len() as u64),
+                None => signed(row_bytes([length, state.len()])),
             };
-            let counted = CountedBytes { owner, bytes };
+            let counted = CountedBytes { owner: editor.owner, bytes };
             let wanted = WantedBytes { counted, lengthens: true };
             let (reserved, admitted) = self.quotas.reserve(&txn, &[wanted]).await?;
             admitted.into_iter().collect::<Result<(), _>>()?;
@@ -244,7 +244,8 @@ impl Store {
     /// Removes the name of a version, which is then kept like any other. Returns false if it has none.
     ///
     /// # Errors
-    /// [`StoreError::Denied`] if `actor` may not edit the document, [`StoreError::Busy`].
+    /// [`StoreError::Denied`] if `actor` may not edit the document, [`StoreError::NotNamer`] if another user has named the version,
+    /// [`StoreError::Busy`].
     pub async fn unname_version(
         &self,
         actor: UserId,
@@ -253,7 +254,13 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(Party::User(actor), async {
             let txn = self.begin().await?;
-            check_editor(&txn, document, actor).await?;
+            let editor = check_editor(&txn, document, actor).await?;
+            let Some(present) = find_present_name(&txn, document, version).await? else {
+                return Ok(false);
+            };
+            if !editor.may_change(&present) {
+                return Err(StoreError::NotNamer);
+            }
             let is_this = named_version::Column::Version.eq(version.number());
             let freed = delete_named_where(&txn, document, is_this).await?;
             let counted = count_bytes(&txn, [(document, freed)]).await?;
@@ -275,15 +282,54 @@ fn select(document: DocumentId, version: Version) -> Select<named_version::Entit
     named_version::Entity::find_by_id((document.uuid(), version.number()))
 }
 
-/// Locks a document and checks that a user may edit it. Returns its owner.
+/// A user who may edit a document.
+struct DocumentEditor {
+    user: UserId,
+    level: AccessLevel,
+    /// The owner of the document, who pays for it.
+    owner: Uuid,
+}
+
+impl DocumentEditor {
+    /// Whether they may change or remove the name of a version.
+    fn may_change(&self, present: &PresentName) -> bool {
+        self.level.allows(AccessLevel::Owner) || present.named_by == Some(self.user.uuid())
+    }
+}
+
+/// Locks a document and checks that a user may edit it.
 async fn check_editor(
     txn: &DatabaseTransaction,
     document: DocumentId,
     actor: UserId,
-) -> Result<Uuid, StoreError> {
+) -> Result<DocumentEditor, StoreError> {
     let state = AccessState::load(txn, document, actor, actor).await?;
     let level = state.actor_level(actor).ok_or(StoreError::Denied)?;
-    if level.allows(AccessLevel::Edit) { Ok(state.owner()) } else { Err(StoreError::Denied) }
+    match level.allows(AccessLevel::Edit) {
+        true => Ok(DocumentEditor { user: actor, level, owner: state.owner() }),
+        false => Err(StoreError::Denied),
+    }
+}
+
+/// The name that a version has.
+#[derive(FromQueryResult)]
+struct PresentName {
+    name: String,
+    named_by: Option<Uuid>,
+}
+
+async fn find_present_name(
+    txn: &DatabaseTransaction,
+    document: DocumentId,
+    version: Version,
+) -> Result<Option<PresentName>, StoreError> {
+    let name = select(document, version)
+        .select_only()
+        .columns([named_version::Column::Name, named_version::Column::NamedBy])
+        .into_model::<PresentName>()
+        .one(txn)
+        .await?;
+    Ok(name)
 }
 
 /// Checks that a document may have one more named version.

@@ -57,7 +57,7 @@ async fn a_version_gets_a_name_another_one_and_none() {
     store.give_name(ana, document, 1, "Draft").await.unwrap();
 
     assert_eq!(store.list_names(document).await, [named(2, "Second"), named(1, "Draft")]);
-    assert!(store.unname_version(bo, document, Version::new(2)).await.unwrap());
+    assert!(store.unname_version(ana, document, Version::new(2)).await.unwrap());
     assert!(!store.unname_version(bo, document, Version::new(2)).await.unwrap());
     assert_eq!(store.list_names(document).await, [named(1, "Draft")]);
     let lost = store.give_name(ana, document, 3, "Never").await;
@@ -77,6 +77,27 @@ async fn only_editors_name_versions() {
         assert!(matches!(refused, Err(StoreError::Denied)), "{refused:?}");
     }
     assert_eq!(store.list_names(document).await, [named(1, "Draft")]);
+}
+
+#[tokio::test]
+async fn only_the_namer_and_owners_change_a_name() {
+    let store = TestStore::new().await;
+    let (ana, bo) = (store.user("ana").await, store.user("bo").await);
+    let document = store.shared(ana, bo, Edit).await;
+    store.commit(batch(document, 1, vec![edited(ana, "x")])).await.unwrap();
+    store.give_name(ana, document, 1, "Sent").await.unwrap();
+    store.give_name(bo, document, 2, "Draft").await.unwrap();
+
+    let refused = store.give_name(bo, document, 1, "Mine").await;
+    assert!(matches!(refused, Err(StoreError::NotNamer)), "{refused:?}");
+    let refused = store.unname_version(bo, document, Version::FIRST).await;
+    assert!(matches!(refused, Err(StoreError::NotNamer)), "{refused:?}");
+    assert_eq!(store.list_names(document).await, [named(2, "Draft"), named(1, "Sent")]);
+
+    store.give_name(bo, document, 2, "Second draft").await.unwrap();
+    assert!(store.unname_version(bo, document, Version::new(2)).await.unwrap());
+    store.give_name(bo, document, 2, "Third draft").await.unwrap();
+    assert!(store.unname_version(ana, document, Version::new(2)).await.unwrap());
 }
 
 #[tokio::test]

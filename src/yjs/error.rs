@@ -134,6 +134,7 @@ pub(super) fn store_reason(error: &StoreError) -> CloseReason {
         | StoreError::OwnerKeepsAccess
         | StoreError::Blocked
         | StoreError::TooManyNamed
+        | StoreError::NotNamer
         | StoreError::TooManyBlocked
         | StoreError::TooManyAddresses
         | StoreError::Link(_)

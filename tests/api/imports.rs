@@ -155,7 +155,10 @@ async fn a_document_that_was_compacted_since_its_import_does_not_get_its_content
         let refused = import(folder.path(), from.path(), more).await;
         let lines = printed(&refused);
         assert!(!refused.status.success(), "{lines}");
-        assert!(lines.contains("plan: failed: the document with this key was compacted"), "{lines}");
+        assert!(
+            lines.contains("plan: failed: the document with this key was compacted"),
+            "{lines}"
+        );
         assert!(lines.contains("--key-prefix"), "{lines}");
     }
 

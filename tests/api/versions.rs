@@ -81,7 +81,7 @@ async fn a_named_version_outlives_the_history() {
     assert_eq!(restored, 6);
     assert_eq!(alice.read_text(*document).await, "Draft");
     // Without its name it is gone.
-    assert_eq!(unname(bob, &pair, 2).await.value(), true);
+    assert_eq!(unname(alice, &pair, 2).await.value(), true);
     assert_eq!(unname(bob, &pair, 2).await.value(), false);
     assert_eq!(text_at(alice, &pair, 2).await.code(), "BAD_USER_INPUT");
     assert_eq!(name(alice, &pair, 2, "Again").await.code(), "BAD_USER_INPUT");
@@ -105,6 +105,28 @@ async fn names_are_checked_and_need_access() {
     // A viewer reads names, also in the history.
     assert_eq!(names(&pair.bob, &pair).await[0]["name"], "Draft");
     assert_eq!(entries(&pair.bob, &pair).await[0]["name"], "Draft");
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn another_editor_cannot_take_the_name_of_a_version() {
+    let pair = Pair::start().await;
+    let Pair { alice, bob, .. } = &pair;
+    name(alice, &pair, 1, "Sent").await.value();
+    for refused in [name(bob, &pair, 1, "Mine").await, unname(bob, &pair, 1).await] {
+        assert_eq!(refused.code(), "FORBIDDEN");
+        let message = refused.error()["message"].as_str().unwrap();
+        assert!(message.contains("Ask one of them"), "{message}");
+    }
+    let expected = json!([{ "version": 1, "name": "Sent", "namedBy": { "name": "Alice" } }]);
+    assert_eq!(names(alice, &pair).await, expected);
+    // The owner may, and then has named it.
+    bob.write(pair.document, "Draft").await.value();
+    name(bob, &pair, 2, "Draft").await.value();
+    assert_eq!(name(bob, &pair, 2, "Second draft").await.value()["name"], "Second draft");
+    name(alice, &pair, 2, "Final").await.value();
+    assert_eq!(unname(bob, &pair, 2).await.code(), "FORBIDDEN");
+    assert_eq!(unname(alice, &pair, 2).await.value(), true);
     pair.stop(()).await;
 }
 

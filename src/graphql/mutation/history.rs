@@ -70,7 +70,8 @@ impl HistoryMutations {
 
     /// Gives a version a name of 1 to 100 characters, or another one. As long as it has one, it can be read with `documentAt` and
     /// restored with `restoreDocument`, whatever becomes of the history. Its content counts in the quota of the owner. Fails with
-    /// `CONFLICT` if 100 versions of the document have names. Requires `EDIT`.
+    /// `CONFLICT` if 100 versions of the document have names. Requires `EDIT`. A name that is there is changed only by the user who
+    /// gave it and by owners; for others it is `FORBIDDEN`.
     #[graphql(complexity = "TEXT_REBUILD + DATABASE_WRITE + child_complexity")]
     async fn name_version(
         &self,
@@ -86,7 +87,8 @@ impl HistoryMutations {
         Ok(NamedVersionType(named))
     }
 
-    /// Removes the name of a version, which is then kept as long as any other. Returns whether it had one. Requires `EDIT`.
+    /// Removes the name of a version, which is then kept as long as any other. Returns whether it had one. Requires `EDIT`, and
+    /// fails with `FORBIDDEN` unless the caller gave the name or has `OWNER`.
     #[graphql(complexity = "DATABASE_WRITE")]
     async fn unname_version(
         &self,
