@@ -11,6 +11,7 @@ use protocol::{
 
 use super::{
     merge::{MergeBounds, MergeError, Merged},
+    parts::deleted,
     replica::Replica,
     structs::LOADED_SHARE,
 };
@@ -47,7 +48,7 @@ impl Replica {
         bounds: &MergeBounds,
     ) -> Result<(Self, Option<Merged>), MergeError> {
         let outline = read(update, bounds)?;
-        let before = self.clocks();
+        let (before, deleted_before) = (self.clocks(), deleted(&self.doc.transact()));
         let known = |client: u64| before.get(&client).copied().unwrap_or(0);
         if !outline.is_complete(known) {
             return Err(MergeError::MissingDependencies);
@@ -73,8 +74,12 @@ impl Replica {
             return Ok((self, None));
         }
         let delta = Delta::compose_all(deltas);
-        // It has all deleted ranges of the document, not only the new ones.
-        let update = self.since(before).into();
+        let update = self.since(before);
+        // It has all deleted ranges of the document. Those from before would count as deletions of the author.
+        let mut added = Outline::read(&update, usize::MAX)
+            .map_err(|error| MergeError::Malformed(error.to_string()))?;
+        added.leave_out_deleted(&deleted_before);
+        let update = added.without_left_out(&update).into();
         Ok((self, Some(Merged { delta, update, leaves_out: false, drops_content })))
     }
 }
@@ -151,7 +156,18 @@ mod tests {
         assert_eq!(later.delta.ops().len(), 1);
         assert_eq!(replica.content().bytes(), 9_001);
         let outline = Outline::read(&later.update, usize::MAX).unwrap();
-        assert_eq!(outline.struct_count(), 1);
+        assert_eq!((outline.struct_count(), outline.deletion_count()), (1, 0));
+
+        // What was deleted since is there, and reaches others who have the document.
+        text.remove_range(&mut doc.transact_mut(), 0, 1);
+        let peer = Replica::load(&replica.state(), &Budget::unlimited()).unwrap();
+        let (replica, last) = replica.merge_large(&state(&doc), &bounds()).unwrap();
+        let last = last.unwrap();
+        let outline = Outline::read(&last.update, usize::MAX).unwrap();
+        assert_eq!((outline.struct_count(), outline.deletion_count()), (0, 1));
+        let (peer, merged) = peer.merge(&[last.update], &bounds());
+        assert_eq!(merged.unwrap().unwrap().delta, last.delta);
+        assert_eq!(peer.unwrap().content(), replica.content());
     }
 
     #[test]

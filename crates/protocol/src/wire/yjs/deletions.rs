@@ -64,6 +64,15 @@ impl Outline {
         self.deletions = rest;
     }
 
+    /// Returns `update`, which this outlines, with the deleted ranges of the outline only.
+    #[must_use]
+    pub fn without_left_out(&self, update: &[u8]) -> Vec<u8> {
+        let structs = update.get(..self.structs_end).unwrap_or(update);
+        let mut bytes = structs.to_vec();
+        write_deletions(&mut bytes, &self.deletions);
+        bytes
+    }
+
     /// Returns the deleted ranges as updates of at most `size` ranges each, in their order.
     pub fn deletion_updates(&self, size: usize) -> impl Iterator<Item = Vec<u8>> {
         self.deletions.chunks(size.max(1)).map(encode)
@@ -126,10 +135,16 @@ fn divide(ranges: Range<usize>, parts: &mut Vec<Range<usize>>) {
 
 /// Returns an update that only deletes.
 fn encode(deletions: &[Deletion]) -> Vec<u8> {
-    let clients = || deletions.chunk_by(|range, next| range.client == next.client);
     let mut bytes = Vec::new();
     // No structs.
     bytes.write_var(0_u32);
+    write_deletions(&mut bytes, deletions);
+    bytes
+}
+
+/// Writes deleted ranges as they stand at the end of an update.
+fn write_deletions(bytes: &mut Vec<u8>, deletions: &[Deletion]) {
+    let clients = || deletions.chunk_by(|range, next| range.client == next.client);
     bytes.write_var(clients().count());
     for ranges in clients() {
         let Some(first) = ranges.first() else { continue };
@@ -140,7 +155,6 @@ fn encode(deletions: &[Deletion]) -> Vec<u8> {
             bytes.write_var(range.end - range.start);
         }
     }
-    bytes
 }
 
 #[cfg(test)]
@@ -230,6 +244,17 @@ mod tests {
         assert!(known.is_one_part(2));
         known.leave_out_deleted(&HashMap::from([(7, vec![1..2, 3..5])]));
         assert!(!known.is_one_part(10));
+    }
+
+    #[test]
+    fn an_update_is_written_without_the_ranges_that_were_left_out() {
+        // Client 9 inserts a letter.
+        let update = |ranges: &[u8]| [&[1, 1, 9, 0, 4, 1, 1, b't', 1, b'a'][..], ranges].concat();
+        let original = update(&[2, 7, 2, 0, 3, 5, 2, 8, 1, 1, 1]);
+        let mut outline = Outline::read(&original, 10).unwrap();
+        assert_eq!(outline.without_left_out(&original), original);
+        outline.leave_out_deleted(&HashMap::from([(7, vec![0..1, 5..9]), (8, vec![0..4, 6..7])]));
+        assert_eq!(outline.without_left_out(&original), update(&[1, 7, 1, 1, 2]));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub struct Outline {
     /// The origins and parents of its items.
     dependencies: Vec<Id>,
     pub(super) deletions: Vec<Deletion>,
+    /// Where the structs end in the update, and its deleted ranges begin.
+    pub(super) structs_end: usize,
     /// Whether the update has exactly these deleted ranges: none was joined with another or left out.
     pub(super) has_ranges_of_update: bool,
     pub(super) has_types: bool,
@@ -99,6 +101,7 @@ impl Outline {
         let mut reader = Lib0Reader::new(update);
         let mut outline = Self::default();
         outline.read_clients(&mut reader, max_structs)?;
+        outline.structs_end = reader.position();
         outline.read_delete_set(&mut reader, max_deletions)?;
         let ranges = outline.deletion_count();
         outline.squash_deletions();
