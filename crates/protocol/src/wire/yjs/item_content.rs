@@ -103,6 +103,8 @@ fn read_values(reader: &mut Lib0Reader<'_>, kind: u8) -> Result<ReadContent, Mal
     let (count, mut is_supported) = (reader.count(1)?, kind == ANY);
     for _value in 0..count {
         if kind == ANY {
+            // A restoration would write it as a subdocument.
+            is_supported &= !reader.next_buffer().is_some_and(is_wrapped);
             is_supported &= reader.skip_value()? <= MAX_VALUE_DEPTH;
         } else {
             reader.text()?;

@@ -12,6 +12,9 @@ const MAX_NUMBER_BYTES: u32 = 8;
 /// The maximum nesting of arrays and objects in a value, because the library recurses into them.
 pub(super) const MAX_VALUE_DEPTH: usize = 128;
 
+/// The type of binary data as a value.
+const BUFFER: u8 = 116;
+
 /// The entries of an array or object that are not read yet.
 enum OpenValue {
     Array(u32),
@@ -86,6 +89,15 @@ impl<'a> Lib0Reader<'a> {
             .map_err(|_error| Malformed("a string is not valid UTF-8"))
     }
 
+    /// Returns the binary data that is the next value, without reading on. `None` if the next value is another one.
+    pub(super) fn next_buffer(&self) -> Option<&'a [u8]> {
+        let mut ahead = Lib0Reader::new(self.cursor.buf.get(self.cursor.next..)?);
+        match ahead.byte().ok()? {
+            BUFFER => ahead.buffer().ok(),
+            _ => None,
+        }
+    }
+
     /// Skips a value of any type. Returns how deeply its arrays and objects are nested.
     pub(super) fn skip_value(&mut self) -> Result<usize, Malformed> {
         let (mut open, mut depth): (Vec<OpenValue>, usize) = (Vec::new(), 0);
@@ -100,7 +112,7 @@ impl<'a> Lib0Reader<'a> {
                 119 => {
                     self.text()?;
                 }
-                116 => {
+                BUFFER => {
                     self.buffer()?;
                 }
                 118 => open.push(OpenValue::Object(self.entry_count(2)?)),

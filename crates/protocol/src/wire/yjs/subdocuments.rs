@@ -181,9 +181,17 @@ mod tests {
 
     #[test]
     fn a_client_cannot_send_what_is_wrapped() {
-        let SupportedUpdate { left_out, update: stored } = stored(&update(3, &wrapped(CONTENT)));
-        assert_eq!(left_out, [(9, 0)]);
-        assert_eq!(count_subdocuments(&stored), 0);
+        let binary = update(3, &wrapped(CONTENT));
+        let value = update(8, &[&[1, 116][..], &wrapped(CONTENT)].concat());
+        for update in [binary, value] {
+            let SupportedUpdate { left_out, update: stored } = stored(&update);
+            assert_eq!(left_out, [(9, 0)]);
+            assert_eq!(count_subdocuments(&stored), 0);
+            assert!(!may_have_subdocuments(&stored));
+        }
+        // Other binary data is kept.
+        let value = update(8, &[2, 116, 2, 0xFF, b'c', 116, 0]);
+        assert_eq!(Outline::read(&value, 100).unwrap().supported(&value), None);
     }
 
     #[test]
