@@ -51,6 +51,14 @@ pub struct NewDocument {
     pub key: Option<DocumentKey>,
 }
 
+impl NewDocument {
+    /// Returns what it takes in the quota of its owner: the row of the document, its snapshot and its metadata.
+    #[must_use]
+    pub fn counted_bytes(&self) -> u64 {
+        ROW_BYTES + row_bytes([self.state.len()]) + metadata_bytes(&self.metadata)
+    }
+}
+
 impl Store {
     /// Creates a document without metadata and key, as [`create`](Self::create) does. `state` is its text as one Yjs v1 update, and
     /// `size` is the length of the text in bytes of UTF-8.
@@ -74,6 +82,7 @@ impl Store {
     /// [`StoreError::NoSuchUser`] if `owner` has no account, [`StoreError::OverQuota`] if they own too many documents
     /// or too many bytes, [`StoreError::KeyTaken`], [`LinkRefused::NotForGuests`], [`StoreError::Busy`].
     pub async fn create(&self, owner: UserId, new: NewDocument) -> Result<Document, StoreError> {
+        let bytes = new.counted_bytes();
         let NewDocument { title, size, state, metadata, key } = new;
         let now = rows::now();
         let document = Document {
@@ -85,8 +94,6 @@ impl Store {
             created_at: now,
             updated_at: now,
         };
-        // The row of the document, its snapshot and its metadata.
-        let bytes = ROW_BYTES + row_bytes([state.len()]) + metadata_bytes(&metadata);
         let row = document::ActiveModel {
             id: Set(document.id.uuid()),
             owner_id: Set(owner.uuid()),

@@ -76,6 +76,26 @@ pub struct StorageUse {
     pub quotas: Quotas,
 }
 
+impl StorageUse {
+    /// Counts one more document of this many bytes, which is not stored.
+    ///
+    /// # Errors
+    /// [`QuotaExceeded`] if the user may not own it.
+    pub fn count_document(&mut self, bytes: u64) -> Result<(), QuotaExceeded> {
+        let exceeded = |kind, used, limit| QuotaExceeded { kind, used, limit, retry_after: None };
+        let Quotas { documents_per_user, bytes_per_user, .. } = self.quotas;
+        if self.documents >= documents_per_user {
+            return Err(exceeded(QuotaKind::Documents, self.documents, documents_per_user));
+        }
+        if self.bytes.saturating_add(bytes) > bytes_per_user {
+            return Err(exceeded(QuotaKind::Bytes, self.bytes, bytes_per_user));
+        }
+        self.documents += 1;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
 /// The quotas, and what is known of their use.
 #[derive(Debug)]
 pub(super) struct StoreQuotas {

@@ -136,6 +136,42 @@ async fn files_become_documents_with_their_names_as_keys() {
 }
 
 #[actix_web::test]
+async fn a_dry_run_finds_states_with_the_same_key_and_quotas() {
+    let quota = [("COSCRIBE__LIMITS__DOCUMENTS_PER_USER", "1")];
+    let folder = tempfile::tempdir().unwrap();
+    let from = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &quota).await;
+    let _alice = server.person("Alice").await;
+    server.terminate().await;
+    let write = |name: &str| fs::write(from.path().join(name), state(&foreign("Hello"))).unwrap();
+    write("plan.yjs");
+    write("plan.bin");
+    let path = from.path().to_str().unwrap();
+    let import = async |more: &[&str]| {
+        let arguments = ["import", "folder", path, "--owner", "alice@example.org"];
+        let mut command = SERVER.command(folder.path());
+        let output = command.args(arguments).args(more).envs(quota).output().await.unwrap();
+        assert!(!output.status.success(), "{}", printed(&output));
+        printed(&output)
+    };
+    let same_key = "plan: failed: another state of this run has the same key";
+
+    let lines = import(&["--dry-run"]).await;
+    assert!(lines.contains(same_key), "{lines}");
+    assert!(lines.contains("1 imported, 0 updated, 0 unchanged, 0 skipped, 1 failed"), "{lines}");
+    write("second.yjs");
+    let lines = import(&["--dry-run"]).await;
+    assert!(lines.contains("second: failed: You own 1 documents"), "{lines}");
+
+    let lines = import(&[]).await;
+    assert!(lines.contains("1 imported, 0 updated, 0 unchanged, 0 skipped, 2 failed"), "{lines}");
+    // The second state of the same key is not merged into the first either.
+    let lines = import(&["--update"]).await;
+    assert!(lines.contains(same_key), "{lines}");
+    assert!(lines.contains("plan: unchanged"), "{lines}");
+}
+
+#[actix_web::test]
 async fn a_document_that_was_compacted_since_its_import_does_not_get_its_content_twice() {
     let folder = tempfile::tempdir().unwrap();
     let from = tempfile::tempdir().unwrap();

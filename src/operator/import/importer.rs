@@ -1,5 +1,7 @@
 //! The import of one state after the other.
 
+use std::collections::HashSet;
+
 use super::{
     command::ImportOptions,
     source::{FoundState, StateSource},
@@ -7,7 +9,7 @@ use super::{
 use crate::{
     domain::{DocumentId, DocumentKey, Metadata, Title, UserId, Version},
     editing::{ImportLimits, ImportedState, merge_import, read_import},
-    store::{NewDocument, Store},
+    store::{NewDocument, StorageUse, Store},
 };
 
 /// Imports states for an owner.
@@ -18,6 +20,14 @@ pub(super) struct Importer<'a> {
     pub(super) title: Option<Title>,
     pub(super) limits: ImportLimits,
     pub(super) options: &'a ImportOptions,
+}
+
+/// What a run has found so far.
+struct ImportProgress {
+    /// The keys of its states.
+    keys: HashSet<DocumentKey>,
+    /// What the owner has, with the documents that a dry run would have created.
+    usage: StorageUse,
 }
 
 /// What became of a state.
@@ -57,8 +67,10 @@ impl Importer<'_> {
         mut print: impl FnMut(String) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let mut summary = ImportSummary::default();
+        let usage = self.store.load_usage(self.owner).await?;
+        let mut progress = ImportProgress { keys: HashSet::new(), usage };
         while let Some(found) = source.next().await? {
-            let outcome = self.import(source, &found).await;
+            let outcome = self.import(source, &found, &mut progress).await;
             summary.count(&outcome);
             let line = self.line(&outcome);
             print(format!("{}: {line}\n", found.name.escape_debug()))?;
@@ -73,9 +85,14 @@ impl Importer<'_> {
         &self,
         source: &StateSource,
         found: &FoundState,
+        progress: &mut ImportProgress,
     ) -> anyhow::Result<StateOutcome> {
         let FoundState { name, bytes } = found;
         let key = DocumentKey::new(&format!("{}{name}", self.options.key_prefix))?;
+        anyhow::ensure!(
+            progress.keys.insert(key.clone()),
+            "another state of this run has the same key; rename or remove one of them"
+        );
         let present = self.store.list_by_keys([&key]).await?.remove(&key);
         if present.is_some() && !self.options.update {
             return Ok(StateOutcome::Skipped);
@@ -84,7 +101,7 @@ impl Importer<'_> {
         let Some(state) = source.read(found).await? else { return Ok(StateOutcome::Gone) };
         match present {
             Some(document) => self.update(document, state).await,
-            None => self.create(name, key, state).await,
+            None => self.create(name, key, state, progress).await,
         }
     }
 
@@ -93,6 +110,7 @@ impl Importer<'_> {
         name: &str,
         key: DocumentKey,
         state: Vec<u8>,
+        progress: &mut ImportProgress,
     ) -> anyhow::Result<StateOutcome> {
         let title = match &self.title {
             Some(title) => title.clone(),
@@ -101,11 +119,12 @@ impl Importer<'_> {
         let imported = read_import(state.into(), self.limits).await?;
         let ImportedState { state, size, drops_content } = imported;
         let bytes = state.len();
-        if self.options.dry_run {
-            return Ok(StateOutcome::Created { document: None, bytes, drops_content });
-        }
         let metadata = Metadata::empty();
         let new = NewDocument { title, size, state, metadata, key: Some(key) };
+        if self.options.dry_run {
+            progress.usage.count_document(new.counted_bytes())?;
+            return Ok(StateOutcome::Created { document: None, bytes, drops_content });
+        }
         let document = self.store.create(self.owner, new).await?;
         Ok(StateOutcome::Created { document: Some(document.id), bytes, drops_content })
     }
