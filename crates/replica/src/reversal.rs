@@ -7,12 +7,12 @@
 //!
 //! Invariant: a reversal is merged as a whole or not at all.
 
-use std::{collections::HashMap, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use bytes::Bytes;
 use protocol::{
     domain::{Budget, Exhausted},
-    wire::yjs::{MAX_CLIENT, for_clients},
+    wire::yjs::{MAX_CLIENT, Outline, for_clients},
 };
 use thiserror::Error;
 use yrs::{ClientID, ID, IdSet, updates::encoder::Encode as _};
@@ -24,8 +24,12 @@ use super::{
 };
 
 /// Reversals are written by clients with smaller ids than nearly all editors have. Of two values that do not know each other, the
-/// one of the client with the larger id counts, so a value that was set since is not replaced.
+/// one of the client with the larger id counts, so a value that was set since is not replaced. If a client with a smaller id has
+/// written since, such as another reversal, the reversal gets a smaller one still.
 const CLIENTS: u64 = 1 << 20;
+
+/// How far a smaller id is below another one at most, if one so near is free: there are few small ids.
+const MAX_CLIENT_STEP: u64 = 64;
 
 /// The reason why changes were not taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -86,6 +90,40 @@ impl Reversal {
         Ok((!updates.is_empty()).then_some(Self { updates, client, basis }))
     }
 
+    /// Returns its updates for a document with these clocks: by a client with a smaller id than all that have written since the
+    /// version that it was made for.
+    fn updates_for(&self, known: &HashMap<u64, u32>) -> Result<Cow<'_, [Bytes]>, ReversalError> {
+        let has_written = |(client, clock): &(&u64, &u32)| {
+            self.basis.get(*client).is_none_or(|before| before < *clock)
+        };
+        let least = known.iter().filter(has_written).map(|(client, _clock)| *client).min();
+        let Some(least) = least.filter(|least| *least <= self.client) else {
+            return Ok(Cow::Borrowed(&self.updates));
+        };
+        match client_below(least, known) {
+            Some(client) => Ok(Cow::Owned(self.written_by(client)?)),
+            // Its items would be taken for those that are there. The next attempt has another client.
+            None if known.contains_key(&self.client) => {
+                Err(RestoreError::Exhausted(Exhausted::Stopped).into())
+            }
+            // A client has used the smallest id there is.
+            None => Ok(Cow::Borrowed(&self.updates)),
+        }
+    }
+
+    /// Returns its updates as another client would have written them.
+    fn written_by(&self, client: u64) -> Result<Vec<Bytes>, RestoreError> {
+        let rename = |update: &Bytes| -> Result<Bytes, RestoreError> {
+            let outline = Outline::read(update, usize::MAX)
+                .map_err(|error| MergeError::Malformed(error.to_string()))?;
+            let renamed = outline
+                .with_client(update, self.client, client)
+                .map_err(|error| MergeError::Malformed(error.to_string()))?;
+            Ok(renamed.into())
+        };
+        self.updates.iter().map(rename).collect()
+    }
+
     /// Returns its size, in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -114,11 +152,11 @@ impl Replica {
         if !contains(&known, &reversal.basis) {
             return (Some(self), Err(ReversalError::OtherHistory));
         }
-        if known.contains_key(&reversal.client) {
-            // Its items would be taken for those that are there. The next attempt has another client.
-            return (Some(self), Err(RestoreError::Exhausted(Exhausted::Stopped).into()));
-        }
-        let (replica, merged) = self.merge(&reversal.updates, bounds);
+        let updates = match reversal.updates_for(&known) {
+            Ok(updates) => updates,
+            Err(error) => return (Some(self), Err(error)),
+        };
+        let (replica, merged) = self.merge(&updates, bounds);
         match merged {
             // A part of it has been merged.
             Ok(Some(Merged { leaves_out: true, .. })) => (None, Err(too_much().into())),
@@ -155,10 +193,22 @@ fn deletion_of_inserted(before: &HashMap<u64, u32>, after: &HashMap<u64, u32>) -
 
 /// Returns a client for a reversal that the document does not have.
 fn fresh_client(known: &HashMap<u64, u32>) -> u64 {
-    let random = || getrandom::u64().unwrap_or_else(|_none| ClientID::random().get()) % CLIENTS;
-    let candidates = std::iter::repeat_with(random);
+    let candidates = std::iter::repeat_with(|| random() % CLIENTS);
     // Far fewer clients than there are ids fit into a document.
     candidates.take(64).find(|client| !known.contains_key(client)).unwrap_or(CLIENTS)
+}
+
+/// Returns a client with a smaller id than another one, which the document does not have. `None` if all are taken.
+fn client_below(client: u64, known: &HashMap<u64, u32>) -> Option<u64> {
+    let first = random();
+    let steps = (0..MAX_CLIENT_STEP).map(|step| first.wrapping_add(step) % MAX_CLIENT_STEP + 1);
+    let near = steps.filter_map(|step| client.checked_sub(step));
+    let far = (0..client.saturating_sub(MAX_CLIENT_STEP)).rev();
+    near.chain(far).find(|client| !known.contains_key(client))
+}
+
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|_none| ClientID::random().get())
 }
 
 fn written_by(replica: Replica, client: u64, budget: &Budget) -> Result<Replica, RestoreError> {

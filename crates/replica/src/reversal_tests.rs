@@ -220,6 +220,63 @@ fn a_value_that_was_set_since_stays() {
 }
 
 #[test]
+fn a_value_that_a_client_with_a_small_id_has_set_since_stays() {
+    let before = edited(&Replica::of("Hello world"), ANA, |txn| {
+        txn.get_or_insert_map("cells").insert(txn, "a1", "first");
+        add_paragraph(txn, 0, "One");
+    });
+    let after = edited(&before, ANA + 1, |txn| {
+        txn.get_or_insert_map("cells").insert(txn, "a1", "second");
+        txn.get_or_insert_text("content").remove_range(txn, 5, 6);
+        txn.get_or_insert_xml_fragment("default").remove_range(txn, 0, 1);
+    });
+    for client in [1, 40, 1_000] {
+        let present = edited(&after, client, |txn| {
+            txn.get_or_insert_map("cells").insert(txn, "a1", "third");
+            write(txn, 0, "Oh, ");
+        });
+        let back = taken_back(&before, &after, &present);
+        assert_eq!(back.content().to_string(), "Oh, Hello world");
+        assert_eq!(xml(&back), "<paragraph>One</paragraph>");
+        assert_eq!(back.content_json()["roots"]["cells"]["a1"], "third", "client {client}");
+    }
+}
+
+#[test]
+fn a_value_that_another_reversal_has_brought_back_stays() {
+    let set = |replica: &Replica, client, value: &'static str| {
+        edited(replica, client, |txn| {
+            txn.get_or_insert_map("cells").insert(txn, "a1", value);
+        })
+    };
+    let first = set(&Replica::of("Hello"), ANA, "first");
+    let second = set(&first, ANA + 1, "second");
+    let third = set(&second, BO, "third");
+    // Which of two random ids is smaller differs from one attempt to the next.
+    for _attempt in 0..10 {
+        // Both follow the value "third".
+        let present = taken_back(&first, &third, &third);
+        let (back, reversed) = copy(&present).reverse(&reversal(&second, &third), &bounds());
+        reversed.unwrap();
+        assert_eq!(back.unwrap().content_json()["roots"]["cells"]["a1"], "first");
+    }
+}
+
+#[test]
+fn smaller_ids_are_used_up_one_after_the_other() {
+    let mut known = HashMap::new();
+    let mut least = 200;
+    while let Some(client) = client_below(least, &known) {
+        assert!(client < least && least - client <= MAX_CLIENT_STEP);
+        known.insert(client, 1);
+        least = client;
+    }
+    assert_eq!(least, 0);
+    let taken: HashMap<u64, u32> = (10..200).map(|client| (client, 1)).collect();
+    assert_eq!(client_below(200, &taken), Some(9));
+}
+
+#[test]
 fn a_reversal_of_what_is_gone_changes_nothing() {
     let before = Replica::of("Hello");
     let after = edited(&before, ANA, |txn| write(txn, 5, " world"));

@@ -143,7 +143,7 @@ fn encode(deletions: &[Deletion]) -> Vec<u8> {
 }
 
 /// Writes deleted ranges as they stand at the end of an update.
-fn write_deletions(bytes: &mut Vec<u8>, deletions: &[Deletion]) {
+pub(super) fn write_deletions(bytes: &mut Vec<u8>, deletions: &[Deletion]) {
     let clients = || deletions.chunk_by(|range, next| range.client == next.client);
     bytes.write_var(clients().count());
     for ranges in clients() {

@@ -20,6 +20,7 @@ mod message;
 mod outline;
 mod outline_counts;
 mod parts;
+mod renamed_client;
 mod subdocuments;
 mod unsupported;
 mod update_struct;

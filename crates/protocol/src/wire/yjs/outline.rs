@@ -25,14 +25,14 @@ use super::{
 const MAX_CLOCK: u64 = i32::MAX as u64;
 
 /// Bits of a struct's info byte: whether a left origin, a right origin and a key follow.
-const HAS_LEFT: u8 = 0x80;
-const HAS_RIGHT: u8 = 0x40;
+pub(super) const HAS_LEFT: u8 = 0x80;
+pub(super) const HAS_RIGHT: u8 = 0x40;
 const HAS_KEY: u8 = 0x20;
 /// The bits of the info byte that have the kind of struct or content.
 pub(super) const KIND: u8 = 0x1F;
 
 /// Kinds of structs, and of the content of items. The other kinds of content are in `item_content`.
-const GC: u8 = 0;
+pub(super) const GC: u8 = 0;
 pub(super) const DELETED: u8 = 1;
 pub(super) const STRING: u8 = 4;
 pub(super) const EMBED: u8 = 5;
