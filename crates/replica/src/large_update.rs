@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use protocol::{
     domain::Delta,
-    wire::yjs::{Outline, OutlineError},
+    wire::yjs::{MAX_CLIENT, Outline, OutlineError},
 };
 
 use super::{
@@ -22,7 +22,8 @@ const PART_SIZE: usize = 4_096;
 
 impl Replica {
     /// Returns whether the document has content, and changes of none of the clients of `update`: it is another document, or was
-    /// compacted since it had them. Merging the update would insert all of its content beside that of the document.
+    /// compacted since it had them. Merging the update would insert all of its content beside that of the document. Says no of an
+    /// update with a history mark, which a merge refuses.
     ///
     /// # Errors
     /// [`MergeError`] if the update cannot be read.
@@ -33,7 +34,9 @@ impl Replica {
     ) -> Result<bool, MergeError> {
         let outline = read(update, bounds)?;
         let known = self.clocks();
-        let is_shared = outline.ranges().any(|(client, _, _)| known.contains_key(&client));
+        let is_shared = outline
+            .ranges()
+            .any(|(client, _, _)| client > MAX_CLIENT || known.contains_key(&client));
         Ok(outline.inserts() && !is_shared && self.has_content())
     }
 
@@ -182,6 +185,10 @@ mod tests {
         let compacted = replica.compacted().unwrap();
         assert!(shares_none(&compacted, &state));
         assert!(!shares_none(&compacted, &Bytes::from_static(Replica::EMPTY_UPDATE)));
+        let of_coscribe = Bytes::from(Replica::of("Other").state());
+        assert!(!shares_none(&compacted, &of_coscribe));
+        let refused = compacted.merge_large(&of_coscribe, &bounds()).err();
+        assert_eq!(refused, Some(MergeError::Unrelated));
     }
 
     #[test]
