@@ -409,9 +409,15 @@ impl Reader {
     /// Reads the content of a document as JSON and spends its bytes.
     async fn read_json(&self, JsonAt(document, version): JsonAt) -> Result<LoadedText, TextError> {
         self.check()?;
-        let write = |replica: &Replica| Content::from(&*replica.content_json().to_string());
+        let budget = Arc::clone(&self.budget);
+        let write = move |replica: &Replica| -> Result<_, AnswerRefused> {
+            let json = replica.content_json_within(budget.bytes_left());
+            let json = json.map_err(|_too_large| budget.refuse_too_large())?;
+            Ok(Content::from(&*json.to_string()))
+        };
         let reading = self.api.rooms.read_replica(document, version, self.party, write);
-        let json = reading.await.map_err(TextError::Load)?;
+        let written = reading.await.map_err(TextError::Load)?;
+        let json = written.map_err(TextError::Refused)?;
         let text = Encoded::text_in_turn(json, self.turns.clone(), self.party).await;
         let text = text.map_err(TextError::Load)?;
         self.budget.spend_bytes(text.bytes()).map_err(TextError::Refused)?;
@@ -427,7 +433,9 @@ impl Reader {
         let budget = Arc::clone(&self.budget);
         let write = move |replica: &Replica| -> Result<_, AnswerRefused> {
             let root = root.unwrap_or_else(|| replica.body_root());
-            let json = replica.root_json(&root).unwrap_or_default().to_string();
+            let json = replica.root_json_within(&root, budget.bytes_left());
+            let json = json.map_err(|_too_large| budget.refuse_too_large())?;
+            let json = json.unwrap_or_default().to_string();
             budget.spend_bytes(json.len())?;
             Ok(Encoded::json(&json))
         };

@@ -10,7 +10,11 @@ use yrs::{
     types::{Attrs, Delta as YjsStep, text::YChange},
 };
 
-use super::{body::any_of, content_json::shared_json};
+use super::{
+    body::any_of,
+    content_json::{shared_json, value},
+    json_allowance::JsonAllowance,
+};
 
 /// The most bytes of the formats and embedded objects of a delta, about as JSON.
 const MAX_RICH_BYTES: usize = 4 * 1024 * 1024;
@@ -111,14 +115,19 @@ impl RichAllowance {
         inserted: &Out,
         txn: &TransactionMut<'_>,
     ) -> Option<Option<EmbeddedObject>> {
-        if let Out::Any(value) = inserted {
-            self.take(value, MAX_LEVELS)?;
-        }
-        let json = shared_json(inserted, txn);
-        if !matches!(inserted, Out::Any(_)) {
+        let json = match inserted {
+            Out::Any(object) => {
+                self.take(object, MAX_LEVELS)?;
+                value(object)
+            }
             // A shared type has what the update inserts into it.
-            self.take(&any_of(&json), MAX_LEVELS)?;
-        }
+            shared => {
+                let mut left = JsonAllowance::new(self.bytes);
+                let json = shared_json(shared, txn, &mut left).ok()?;
+                self.take(&any_of(&json), MAX_LEVELS)?;
+                json
+            }
+        };
         Some((json != Value::Null).then(|| json.into()))
     }
 

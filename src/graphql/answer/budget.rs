@@ -122,6 +122,16 @@ impl AnswerBudget {
         self.bounds
     }
 
+    /// Returns the bytes that may still be spent.
+    pub(in crate::graphql) fn bytes_left(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Refuses an answer that would become too large. From then on nothing can be spent.
+    pub(in crate::graphql) fn refuse_too_large(&self) -> AnswerRefused {
+        self.refuse(AnswerRefused::TooLarge(self.bounds))
+    }
+
     /// Returns the bytes that were spent.
     pub(in crate::graphql) fn bytes_spent(&self) -> usize {
         self.bounds.bytes - self.bytes.load(Ordering::Relaxed)
@@ -151,7 +161,7 @@ impl AnswerBudget {
         self.check()?;
         let spent = left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(wanted));
-        spent.map_err(|_left| self.refuse(AnswerRefused::TooLarge(self.bounds)))?;
+        spent.map_err(|_left| self.refuse_too_large())?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use yrs::{
 };
 
 use super::*;
-use crate::{MergeBounds, Replica};
+use crate::{JsonTooLarge, MergeBounds, Replica};
 
 fn until(budget: Budget) -> CompareUntil {
     let deadline = tokio::time::Instant::now().into_std() + Duration::from_secs(60);
@@ -194,6 +194,23 @@ fn equal_versions_do_not_differ_and_odd_content_is_shown_whole() {
     assert!(there.roots["mixed"]["to"].is_array());
     assert_eq!(there.counts, ChangeCounts::default());
     assert_eq!(difference(&odd, &copy(&odd)).roots, Map::new());
+}
+
+#[test]
+fn a_large_format_is_not_repeated_without_end() {
+    let old = Replica::of("");
+    let new = edited(&old, 1, |txn| {
+        let text = txn.get_or_insert_text("content");
+        text.insert(txn, 0, &"ab".repeat(100));
+        text.format(txn, 0, 200, format("note", "x".repeat(1_000_000)));
+        for at in 0..100 {
+            text.format(txn, 2 * at, 1, format("bold", true));
+        }
+    });
+    let refused = old.difference_to(&new, &until(Budget::unlimited()));
+    assert_eq!(refused, Err(Exhausted::Steps));
+    assert_eq!(new.content_json_within(10_000_000), Err(JsonTooLarge));
+    assert_eq!(new.root_json_within("content", 10_000_000), Err(JsonTooLarge));
 }
 
 #[test]

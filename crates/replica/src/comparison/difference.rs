@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use protocol::domain::{CompareUntil, Exhausted};
 use serde_json::{Map, Value, json};
-use yrs::{Any, MapRef, Out, Text as _, TextRef, Transact as _, Transaction, branch::BranchPtr};
+use yrs::{MapRef, Out, Text as _, TextRef, Transact as _, Transaction, branch::BranchPtr};
 
 use super::{
     ChangeCounts, Element, ElementSequence, Failure, ReadAllowance, Step, What, changed_formats,
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     branches::{RootPair, branch_of, entries, root_pairs},
-    content_json::{ATTRIBUTES, CONTENT, TYPE, root_json, shared_json, value},
+    content_json::{ATTRIBUTES, CONTENT, TYPE, root_json, shared_json},
+    json_allowance::{JsonAllowance, JsonTooLarge},
     replica::Replica,
 };
 
@@ -26,6 +27,9 @@ const OPS: &str = "ops";
 
 /// The member of a difference with the entries of a map.
 const ENTRIES: &str = "entries";
+
+/// The most bytes of a difference, about as JSON. A format is repeated for each piece of text that has it.
+const MAX_JSON_BYTES: usize = 64 * 1024 * 1024;
 
 /// What differs between two versions of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +45,7 @@ impl Replica {
     /// arrays, in all root types. After the deadline of `until` it is coarser.
     ///
     /// # Errors
-    /// [`Exhausted`] if the comparison was stopped, or the versions have too many parts.
+    /// [`Exhausted`] if the comparison was stopped, the versions have too many parts, or the JSON would be too large.
     pub fn difference_to(
         &self,
         other: &Self,
@@ -54,6 +58,7 @@ impl Replica {
             new: &new,
             until,
             allowance: ReadAllowance::default(),
+            json: JsonAllowance::new(MAX_JSON_BYTES),
             counts: ChangeCounts::default(),
         };
         let mut roots = Map::new();
@@ -73,6 +78,7 @@ struct Comparer<'a> {
     new: &'a Transaction<'a>,
     until: &'a CompareUntil,
     allowance: ReadAllowance,
+    json: JsonAllowance,
     counts: ChangeCounts,
 }
 
@@ -85,8 +91,10 @@ impl Comparer<'_> {
             Err(Failure::Exhausted(exhausted)) => Err(exhausted),
             Err(Failure::Unsupported) => {
                 self.counts = before;
-                let from = root_json(branches[0], self.old).unwrap_or_default();
-                let to = root_json(branches[1], self.new).unwrap_or_default();
+                let from = root_json(branches[0], self.old, &mut self.json);
+                let from = from.map_err(exhausted)?.unwrap_or_default();
+                let to = root_json(branches[1], self.new, &mut self.json);
+                let to = to.map_err(exhausted)?.unwrap_or_default();
                 let mut difference = Map::new();
                 if from != to {
                     difference.insert("from".to_owned(), from);
@@ -147,12 +155,12 @@ impl Comparer<'_> {
             if let Some(before) = before {
                 let counts = ContentCounts::of_value(before, self.old, &mut self.allowance)?;
                 self.add_deleted(counts);
-                entry.insert("from".to_owned(), shared_json(before, self.old));
+                entry.insert("from".to_owned(), shared_json(before, self.old, &mut self.json)?);
             }
             if let Some(after) = after {
                 let counts = ContentCounts::of_value(after, self.new, &mut self.allowance)?;
                 self.add_inserted(counts);
-                entry.insert("to".to_owned(), shared_json(after, self.new));
+                entry.insert("to".to_owned(), shared_json(after, self.new, &mut self.json)?);
             }
             changed.insert(key.clone(), Value::Object(entry));
         }
@@ -203,13 +211,14 @@ impl Comparer<'_> {
                     match &element.what {
                         What::Text(piece) => ops.insert_text(piece.text(), &element.formats),
                         What::Embed(_) | What::Value(_) | What::Type(_) => {
-                            ops.insert_object(element_json(element, self.new), &element.formats);
+                            let object = element_json(element, self.new, &mut self.json)?;
+                            ops.insert_object(object, &element.formats);
                         }
                     }
                 }
             }
         }
-        Ok(ops.finish())
+        Ok(ops.finish(&mut self.json)?)
     }
 
     fn list_ops(&mut self, steps: &[Step]) -> Result<Vec<Value>, Failure> {
@@ -225,11 +234,11 @@ impl Comparer<'_> {
                 }
                 Step::Delete(element) => {
                     self.count_deleted(element)?;
-                    ops.delete(element_json(element, self.old));
+                    ops.delete(element_json(element, self.old, &mut self.json)?);
                 }
                 Step::Insert(element) => {
                     self.count_inserted(element)?;
-                    ops.insert(element_json(element, self.new));
+                    ops.insert(element_json(element, self.new, &mut self.json)?);
                 }
             }
         }
@@ -283,10 +292,28 @@ fn is_xml(shared: &Out) -> bool {
 }
 
 /// Returns an element as JSON, as in the content of a document.
-fn element_json(element: &Element, txn: &Transaction<'_>) -> Value {
+fn element_json(
+    element: &Element,
+    txn: &Transaction<'_>,
+    allowance: &mut JsonAllowance,
+) -> Result<Value, JsonTooLarge> {
     match &element.what {
-        What::Text(piece) => value(&Any::from(piece.text())),
-        What::Embed(object) | What::Value(object) => value(object),
-        What::Type(shared) => shared_json(shared, txn),
+        What::Text(piece) => {
+            allowance.spend(piece.text().len())?;
+            Ok(piece.text().into())
+        }
+        What::Embed(object) | What::Value(object) => allowance.value(object),
+        What::Type(shared) => shared_json(shared, txn, allowance),
+    }
+}
+
+/// More JSON than a difference may have is too much work.
+fn exhausted(JsonTooLarge: JsonTooLarge) -> Exhausted {
+    Exhausted::Steps
+}
+
+impl From<JsonTooLarge> for Failure {
+    fn from(too_large: JsonTooLarge) -> Self {
+        Self::Exhausted(exhausted(too_large))
     }
 }

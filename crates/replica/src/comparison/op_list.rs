@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use yrs::types::Attrs;
 
-use crate::content_json::value;
+use crate::{
+    content_json::formats_json,
+    json_allowance::{JsonAllowance, JsonTooLarge},
+};
 
 /// A step of a text.
 enum TextOp {
@@ -51,32 +54,41 @@ impl TextOps {
         self.0.push(TextOp::InsertObject(object, Arc::clone(formats)));
     }
 
-    /// Returns the steps as JSON, without those at the end that change nothing.
-    pub(super) fn finish(mut self) -> Vec<Value> {
+    /// Returns the steps as JSON, without those at the end that change nothing. Each step repeats its formats, so they are spent.
+    pub(super) fn finish(
+        mut self,
+        allowance: &mut JsonAllowance,
+    ) -> Result<Vec<Value>, JsonTooLarge> {
         while let Some(TextOp::Retain(_, None)) = self.0.last() {
             self.0.pop();
         }
-        self.0.into_iter().map(text_op).collect()
+        self.0.into_iter().map(|op| text_op(op, allowance)).collect()
     }
 }
 
-fn text_op(op: TextOp) -> Value {
-    let (mut op, formats) = match op {
-        TextOp::Retain(units, formats) => (json!({ "retain": units }), formats),
-        TextOp::Change(change, formats) => (json!({ "retain": 1, "change": change }), formats),
-        TextOp::Delete(units) => (json!({ "delete": units }), None),
-        TextOp::InsertText(text, formats) => (json!({ "insert": text }), Some((*formats).clone())),
-        TextOp::InsertObject(object, formats) => {
-            (json!({ "insert": object }), Some((*formats).clone()))
+fn text_op(op: TextOp, allowance: &mut JsonAllowance) -> Result<Value, JsonTooLarge> {
+    let (mut op, formats): (Map<String, Value>, _) = match op {
+        TextOp::Retain(units, formats) => (member("retain", units), formats.map(Arc::new)),
+        TextOp::Change(change, formats) => {
+            let mut op = member("retain", 1_u32);
+            op.insert("change".to_owned(), Value::Object(change));
+            (op, formats.map(Arc::new))
         }
+        TextOp::Delete(units) => (member("delete", units), None),
+        TextOp::InsertText(text, formats) => {
+            allowance.spend(text.len())?;
+            (member("insert", text), Some(formats))
+        }
+        TextOp::InsertObject(object, formats) => (member("insert", object), Some(formats)),
     };
-    if let (Value::Object(op), Some(formats)) = (&mut op, formats)
-        && !formats.is_empty()
-    {
-        let formats = formats.iter().map(|(name, format)| (name.to_string(), value(format)));
-        op.insert("attributes".to_owned(), Value::Object(formats.collect()));
+    if let Some(formats) = formats.filter(|formats| !formats.is_empty()) {
+        op.insert("attributes".to_owned(), formats_json(&formats, allowance)?);
     }
-    op
+    Ok(Value::Object(op))
+}
+
+fn member(name: &str, value: impl Into<Value>) -> Map<String, Value> {
+    [(name.to_owned(), value.into())].into_iter().collect()
 }
 
 /// A step of a list.
