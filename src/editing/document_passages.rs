@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     HistoryError, Insertions, LoadError, Passage, PassagePage, PassageSearch, StateError,
     document_load::Target,
-    loader::{DocumentLoader, LoadedReplica, MAX_INLINE_BYTES},
+    loader::{DocumentLoader, LoadedReplica},
     log_tail::LogTail,
     stoppable::{Unfinished, run_stoppable},
 };
@@ -101,7 +101,6 @@ impl DocumentLoader {
             notes => notes,
         }?;
         let loaded = self.replica(query.document, query.version, party).await?;
-        let bytes = loaded.replica.weight();
         let search = move |budget: &Budget| -> Result<AuthoredPassages, HistoryError> {
             let found = find(&loaded, &notes.insertions, &query, budget);
             // Only now is there room for another search.
@@ -115,7 +114,7 @@ impl DocumentLoader {
             Ok(AuthoredPassages { passages: passages.collect(), has_next })
         };
         let budget = Budget::new(MAX_SEARCH_STEPS);
-        run_within(budget, self.bounds().within, bytes, search).await?
+        run_within(budget, self.bounds().within, search).await?
     }
 
     /// Reads the log up to the version of a target, from where it is complete.
@@ -152,7 +151,7 @@ impl DocumentLoader {
                 _ => HashMap::new(),
             };
             let work = move |budget: &Budget| notes.with(page, &taken, budget);
-            let noted = run_within(budget.clone(), left, bytes, work).await?;
+            let noted = run_within(budget.clone(), left, work).await?;
             notes = noted.map_err(|error| match error {
                 StateError::Corrupt(corrupt) => HistoryError::from(LoadError::Corrupt(corrupt)),
                 StateError::Exhausted(exhausted) => exhausted.into(),
@@ -173,16 +172,12 @@ fn find(
     replica.passages(insertions, search, budget)
 }
 
-/// Runs work on this many bytes: inline if they are few, otherwise on another thread, and stops it in time.
+/// Runs work on another thread, and stops it in time. Small documents may take as long as large ones.
 async fn run_within<T: Send + 'static>(
     budget: Budget,
     within: Duration,
-    bytes: usize,
     work: impl FnOnce(&Budget) -> T + Send + 'static,
 ) -> Result<T, HistoryError> {
-    if bytes <= MAX_INLINE_BYTES {
-        return Ok(work(&budget));
-    }
     run_stoppable(budget, within, work).await.map_err(|unfinished| match unfinished {
         Unfinished::Late => HistoryError::TooMuchWork(Exhausted::Stopped),
         Unfinished::Panicked => LoadError::Aborted.into(),

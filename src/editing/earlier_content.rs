@@ -1,24 +1,18 @@
-//! The content of an earlier version, in memory until it has been restored or compared.
+//! The content of an earlier version, in memory until it has been restored.
 
 use std::fmt;
 
 use parking_lot::Mutex;
 
-use super::{
-    Difference, DocumentBody, MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica,
-};
-use crate::{
-    domain::{CompareUntil, Exhausted, Party},
-    fair_queue::FairPermit,
-    memory::LoadMemory,
-};
+use super::{DocumentBody, MergeBounds, Replica, RestoreError, Restored, loader::LoadedReplica};
+use crate::{domain::Party, fair_queue::FairPermit, memory::LoadMemory};
 
 /// The content of a document at an earlier version. Its memory is counted for as long as it exists.
 pub struct EarlierContent {
     replica: Mutex<Replica>,
     weight: usize,
     _memory: Option<LoadMemory>,
-    /// The turn to restore or compare a large document. `None` for a small one.
+    /// The turn to restore a large document. `None` for a small one.
     _place: Option<FairPermit<Party>>,
 }
 
@@ -48,20 +42,6 @@ impl EarlierContent {
         present.restore(&self.replica.lock(), bounds)
     }
 
-    /// Returns what differs between this content and that of a replica of the same document.
-    ///
-    /// # Errors
-    /// As [`Replica::difference_to`].
-    pub(super) fn difference_to(
-        &self,
-        other: &Replica,
-        until: &CompareUntil,
-    ) -> Result<Difference, Exhausted> {
-        self.replica.lock().difference_to(other, until)
-    }
-}
-
-impl EarlierContent {
     /// Returns the name of the root type that is the body of the document at this version.
     #[must_use]
     pub fn body_root(&self) -> String {

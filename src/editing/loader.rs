@@ -254,8 +254,7 @@ impl DocumentLoader {
         Ok(LoadedReplica { replica, snapshot, memory })
     }
 
-    /// Loads the content of a document at an earlier version for a party that restores or compares it, one large one
-    /// at a time.
+    /// Loads the content of a document at an earlier version for a party that restores it, one large one at a time.
     ///
     /// # Errors
     /// [`LoadError`].

@@ -1,7 +1,7 @@
 //! Compares two versions of a document.
 //!
-//! Both are in memory at the same time. So only one large version is compared or restored at a time: it keeps its memory while it
-//! waits for that of the other one.
+//! Both are in memory at the same time. So only one version is compared, and only one large one restored, at a time: it keeps its
+//! memory while it waits for that of the other one. Small versions take turns as well, since comparing them may take as long.
 
 use std::time::Duration;
 
@@ -9,9 +9,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    ChangeCounts, HistoryError, LoadError,
-    earlier_content::EarlierContent,
-    loader::{DocumentLoader, LoadedReplica, MAX_INLINE_BYTES},
+    ChangeCounts, Difference, HistoryError, LoadError,
+    loader::{DocumentLoader, LoadedReplica},
     stoppable::{Unfinished, run_stoppable},
 };
 use crate::domain::{Budget, CompareUntil, Content, DocumentId, Exhausted, Party, Version};
@@ -49,16 +48,16 @@ impl DocumentLoader {
         VersionPair { document, from, to }: VersionPair,
         party: Party,
     ) -> Result<VersionDifference, HistoryError> {
-        let earlier = self.earlier(document, from, party).await?;
+        let turn = self.turn_to_earlier(party).await?;
+        let earlier = self.replica(document, from, party).await?;
         let later = self.replica(document, to, party).await?;
-        let bytes = earlier.weight().saturating_add(later.replica.weight());
-        let within = self.bounds().within;
-        let budget = Budget::new(MAX_STEPS);
-        let work = move |budget: &Budget| difference(earlier, later, budget);
-        if bytes <= MAX_INLINE_BYTES {
-            return Ok(work(&budget)?);
-        }
-        let done = run_stoppable(budget, within, work).await;
+        let work = move |budget: &Budget| {
+            let difference = difference(earlier, later, budget);
+            // The thread may outlive the wait for it.
+            drop(turn);
+            difference
+        };
+        let done = run_stoppable(Budget::new(MAX_STEPS), self.bounds().within, work).await;
         let done = done.map_err(|unfinished| match unfinished {
             Unfinished::Late => HistoryError::TooMuchWork(Exhausted::Stopped),
             Unfinished::Panicked => LoadError::Aborted.into(),
@@ -69,17 +68,17 @@ impl DocumentLoader {
 
 /// Compares two versions, and then frees their memory.
 fn difference(
-    earlier: EarlierContent,
-    LoadedReplica { replica, memory, .. }: LoadedReplica,
+    earlier: LoadedReplica,
+    later: LoadedReplica,
     budget: &Budget,
 ) -> Result<VersionDifference, Exhausted> {
     let deadline = (Instant::now() + COMPARE_WITHIN).into_std();
     let until = CompareUntil { deadline, budget: budget.clone() };
-    let difference = earlier.difference_to(&replica, &until);
-    drop((earlier, replica));
-    let difference = difference?;
-    let json = Content::from(&*Value::Object(difference.roots).to_string());
+    let difference = earlier.replica.difference_to(&later.replica, &until);
+    drop((earlier.replica, later.replica));
+    let Difference { roots, counts } = difference?;
+    let json = Content::from(&*Value::Object(roots).to_string());
     // The JSON takes about as much as the versions did.
-    drop(memory);
-    Ok(VersionDifference { json, counts: difference.counts })
+    drop((earlier.memory, later.memory));
+    Ok(VersionDifference { json, counts })
 }
