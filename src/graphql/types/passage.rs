@@ -25,7 +25,7 @@ impl PassageType {
     }
 
     /// The way from the root type to the text or node: the indexes of children, offsets in texts and keys of maps, with `/` between
-    /// them. Empty for the text of the root type itself.
+    /// them. Empty for the text of the root type itself. Of more than 4096 bytes the end is left out, and `…` stands for it.
     async fn path(&self) -> &str {
         &self.passage.path
     }

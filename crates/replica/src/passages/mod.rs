@@ -15,5 +15,8 @@ pub use passage::Passage;
 pub use search::{PassagePage, PassageSearch};
 
 #[cfg(test)]
+use search::MAX_PATH_BYTES;
+
+#[cfg(test)]
 #[path = "passages_tests.rs"]
 mod tests;

@@ -8,7 +8,8 @@ pub struct Passage {
     /// The name of the root type.
     pub root: Arc<str>,
     /// The way from the root type to the text or node, one segment for each step, with `/` between them: the index of a child, the
-    /// offset in a text, or a key. Empty in the text of the root type itself.
+    /// offset in a text, or a key. Empty in the text of the root type itself. Of a path of more than 4 KiB the end is left out, and it
+    /// ends with `…`.
     pub path: Arc<str>,
     /// The name of the XML element that the text is in, or that the node is.
     pub node: Option<Arc<str>>,

@@ -164,6 +164,27 @@ fn a_tree_has_its_texts_and_empty_nodes_in_order() {
 }
 
 #[test]
+fn the_end_of_a_long_path_is_left_out() {
+    let mut server = Server::new("");
+    let (fits, long) = ("k".repeat(MAX_PATH_BYTES), "é".repeat(MAX_PATH_BYTES));
+    server.edit(1, |txn| {
+        let notes = txn.get_or_insert_map("notes");
+        notes.insert(txn, fits.as_str(), TextPrelim::new("x"));
+        let body = notes.insert(txn, long.as_str(), XmlElementPrelim::empty("list"));
+        body.insert(txn, 0, XmlTextPrelim::new("y"));
+        body.insert(txn, 1, XmlElementPrelim::empty("image"));
+    });
+    let passages = server.passages();
+    let paths: Vec<_> = passages.iter().map(|passage| &*passage.path).collect();
+    assert_eq!(paths.len(), 3);
+    let cut = format!("{}…", "é".repeat((MAX_PATH_BYTES - "…".len()) / 2));
+    assert_eq!(paths.iter().filter(|path| **path == fits).count(), 1);
+    assert_eq!(paths.iter().filter(|path| **path == cut).count(), 2);
+    let texts: Vec<_> = passages.iter().filter_map(|passage| passage.text.as_deref()).collect();
+    assert_eq!(texts.len(), 2, "texts with the same path are not joined");
+}
+
+#[test]
 fn a_search_has_a_budget() {
     let server = Server::new("Hello");
     let search = PassageSearch { root: None, skip: 0, max: 10 };

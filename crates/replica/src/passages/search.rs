@@ -19,6 +19,12 @@ use crate::{
     replica::Replica,
 };
 
+/// The most bytes of the path of a passage. Each passage has its own path, but the keys in it may be as long as the document.
+pub(super) const MAX_PATH_BYTES: usize = 4 * 1024;
+
+/// Stands for what is left out of a long path.
+const CUT: &str = "…";
+
 /// The passages to find.
 #[derive(Debug, Clone, Copy)]
 pub struct PassageSearch<'a> {
@@ -82,7 +88,7 @@ impl Replica {
         };
         for (name, text) in roots {
             let branch = BranchPtr::from(AsRef::<Branch>::as_ref(&text));
-            let place = Place { root: name.into(), path: "".into(), node: None };
+            let place = Place { root: name.into(), path: "".into(), is_cut: false, node: None };
             finder.search(&mut txn, branch, &place)?;
         }
         finder.end_passage();
@@ -98,21 +104,35 @@ impl Replica {
 struct Place {
     root: Arc<str>,
     path: Arc<str>,
+    /// Whether the end of the path was left out, and with it all further segments.
+    is_cut: bool,
     node: Option<Arc<str>>,
 }
 
 impl Place {
     /// Returns the place of a child.
     fn child(&self, segment: &str, shared: &Out) -> Self {
-        let path: Arc<str> = match &*self.path {
-            "" => segment.into(),
-            path => format!("{path}/{segment}").into(),
-        };
+        let (path, is_cut) = self.child_path(segment);
         let node = match shared {
             Out::YXmlElement(element) => Some(element.tag().to_string().into()),
             _ => self.node.clone(),
         };
-        Self { root: Arc::clone(&self.root), path, node }
+        Self { root: Arc::clone(&self.root), path, is_cut, node }
+    }
+
+    /// Returns the path of a child, and whether its end was left out.
+    fn child_path(&self, segment: &str) -> (Arc<str>, bool) {
+        if self.is_cut {
+            return (Arc::clone(&self.path), true);
+        }
+        let separator = if self.path.is_empty() { "" } else { "/" };
+        let before = self.path.len() + separator.len();
+        if before.saturating_add(segment.len()) <= MAX_PATH_BYTES {
+            return (format!("{}{separator}{segment}", self.path).into(), false);
+        }
+        let room = MAX_PATH_BYTES.saturating_sub(before + CUT.len());
+        let kept = &segment[..segment.floor_char_boundary(room)];
+        (format!("{}{separator}{kept}{CUT}", self.path).into(), true)
     }
 }
 
@@ -281,14 +301,14 @@ impl PassageFinder<'_> {
     }
 
     fn add_run(&mut self, text: &str, offset: u32, by: Option<u32>, place: &Place) {
-        let Place { root, path, node } = place.clone();
+        let Place { root, path, node, .. } = place.clone();
         let length = utf16_length(text);
         self.add(Passage { root, path, node, offset, length, text: Some(text.to_owned()), by });
     }
 
     fn add_node(&mut self, id: Option<ID>, place: &Place) {
         let by = id.and_then(|id| self.insertions.at(id.client.get(), id.clock).0);
-        let Place { root, path, node } = place.clone();
+        let Place { root, path, node, .. } = place.clone();
         self.add(Passage { root, path, node, offset: 0, length: 1, text: None, by });
     }
 
