@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     domain::{Budget, Change, ChangeKind, DocumentId, Exhausted, Party, Version, VersionRange},
+    memory::LoadMemory,
     store::{HistoryEntries, HistoryEntry},
 };
 
@@ -71,7 +72,7 @@ impl LogNotes {
         budget: &Budget,
     ) -> Result<Self, StateError> {
         for change in page {
-            let by = self.entries.add(&change, taken.get(&change.version).copied());
+            let by = self.entries.add(&change, taken.get(&change.version).copied())?;
             if change.kind == ChangeKind::Compacted {
                 self.insertions = Insertions::default();
             } else if let Some(update) = &change.update {
@@ -79,6 +80,11 @@ impl LogNotes {
             }
         }
         Ok(self)
+    }
+
+    /// Returns about how much memory they take, in bytes.
+    fn memory(&self) -> usize {
+        self.insertions.memory().saturating_add(self.entries.memory())
     }
 }
 
@@ -95,7 +101,7 @@ impl DocumentLoader {
         let turn = self.authors().acquire_within(party, TURN_WITHIN).await;
         let turn = turn.map_err(|_refused| LoadError::Busy)?;
         let target = Target { document: query.document, version: query.version, party };
-        let notes = match self.read_notes(target).await {
+        let (notes, memory) = match self.read_notes(target).await {
             // The beginning of the log was deleted between two pages.
             Err(HistoryError::Load(LoadError::NotKept)) => self.read_notes(target).await,
             notes => notes,
@@ -111,14 +117,17 @@ impl DocumentLoader {
                 let entry = entry(&passage);
                 (passage, entry)
             });
-            Ok(AuthoredPassages { passages: passages.collect(), has_next })
+            let passages = passages.collect();
+            // The notes are counted for as long as they exist.
+            drop((notes, memory));
+            Ok(AuthoredPassages { passages, has_next })
         };
         let budget = Budget::new(MAX_SEARCH_STEPS);
         run_within(budget, self.bounds().within, search).await?
     }
 
-    /// Reads the log up to the version of a target, from where it is complete.
-    async fn read_notes(&self, target: Target) -> Result<LogNotes, HistoryError> {
+    /// Reads the log up to the version of a target, from where it is complete. Returns the counted memory of the notes, too.
+    async fn read_notes(&self, target: Target) -> Result<(LogNotes, LoadMemory), HistoryError> {
         let Target { document, version, party } = target;
         let (store, began) = (self.store(), Instant::now());
         let oldest = store.read_for(party, store.find_oldest_version(document)).await??;
@@ -130,7 +139,7 @@ impl DocumentLoader {
             && let Some((author, at)) =
                 store.read_for(party, store.find_creator(document)).await??
         {
-            others = Some(entries.add_creation(author, at));
+            others = Some(entries.add_creation(author, at)?);
         }
         let mut notes = LogNotes { insertions: Insertions::beginning_with(others), entries };
         let mut tail = LogTail::new(store.clone(), target, first);
@@ -141,7 +150,7 @@ impl DocumentLoader {
             if left.is_zero() {
                 return Err(HistoryError::TooMuchWork(Exhausted::Stopped));
             }
-            memory.count(bytes.saturating_mul(2));
+            memory.count(notes.memory().saturating_add(bytes.saturating_mul(2)));
             let Some(page) = tail.next().await? else { break };
             let taken = match (page.first(), page.last()) {
                 (Some(first), Some(last)) => {
@@ -157,7 +166,8 @@ impl DocumentLoader {
                 StateError::Exhausted(exhausted) => exhausted.into(),
             })?;
         }
-        Ok(notes)
+        memory.count(notes.memory());
+        Ok((notes, memory))
     }
 }
 

@@ -10,7 +10,12 @@ use super::{
     HistoryEntry, NamedVersion, Store, StoreError,
     history::{ChangeSummary, EntryPause, name_in, taken_range},
 };
-use crate::domain::{Change, ChangeKind, DocumentId, User, UserId, Version, VersionRange};
+use crate::domain::{
+    Change, ChangeKind, DocumentId, Exhausted, User, UserId, Version, VersionRange,
+};
+
+/// The most entries. Each takes some hundred bytes.
+const MAX_ENTRIES: usize = 500_000;
 
 /// The entries of a part of a document's history, oldest first. They are those that [`Store::list_history`] returns, except that the
 /// first and the last may have fewer changes.
@@ -25,12 +30,26 @@ pub struct HistoryEntries {
 
 impl HistoryEntries {
     /// Adds the creation of the document, before all changes. Returns the number of its entry, from 0.
-    pub fn add_creation(&mut self, author: Option<User>, at: DateTime<Utc>) -> u32 {
+    ///
+    /// # Errors
+    /// [`Exhausted`] if there are too many entries.
+    pub fn add_creation(
+        &mut self,
+        author: Option<User>,
+        at: DateTime<Utc>,
+    ) -> Result<u32, Exhausted> {
         self.push(Version::FIRST, author, at, None, false)
     }
 
     /// Adds the change after those before, with the versions that it takes back. Returns the number of its entry, from 0.
-    pub fn add(&mut self, change: &Change, takes_back: Option<VersionRange>) -> u32 {
+    ///
+    /// # Errors
+    /// [`Exhausted`] if there are too many entries.
+    pub fn add(
+        &mut self,
+        change: &Change,
+        takes_back: Option<VersionRange>,
+    ) -> Result<u32, Exhausted> {
         let is_alone = takes_back.is_some() || change.kind == ChangeKind::Compacted;
         self.push(change.version, change.author.clone(), change.at, takes_back, is_alone)
     }
@@ -42,7 +61,7 @@ impl HistoryEntries {
         at: DateTime<Utc>,
         takes_back: Option<VersionRange>,
         is_alone: bool,
-    ) -> u32 {
+    ) -> Result<u32, Exhausted> {
         let change = ChangeSummary {
             version: version.number(),
             author: author.as_ref().map(|author| author.id.uuid()),
@@ -52,8 +71,10 @@ impl HistoryEntries {
         };
         let follows = self.last.is_some_and(|last| last.shares_entry_with(&change, self.pause));
         self.last = Some(change);
+        let is_full = self.entries.len() >= MAX_ENTRIES;
         match self.entries.last_mut() {
             Some(entry) if follows => (entry.to, entry.ended_at) = (version, at),
+            _ if is_full => return Err(Exhausted::Steps),
             _ => self.entries.push(HistoryEntry {
                 from: version,
                 to: version,
@@ -64,7 +85,13 @@ impl HistoryEntries {
                 takes_back,
             }),
         }
-        u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
+        Ok(u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Returns about how much memory the entries take, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.entries.capacity() * size_of::<HistoryEntry>()
     }
 
     /// Returns an entry by its number, with its name.
@@ -139,6 +166,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn there_is_a_limit_to_the_entries() {
+        let pause = EntryPause(Duration::from_secs(300));
+        let mut entries = HistoryEntries { pause, named: vec![], entries: Vec::new(), last: None };
+        let at = Utc::now();
+        let mut add = |is_alone| entries.push(Version::FIRST, None, at, None, is_alone);
+        for number in 0..MAX_ENTRIES - 1 {
+            assert_eq!(add(true), Ok(u32::try_from(number).unwrap()));
+        }
+        let last = u32::try_from(MAX_ENTRIES - 1).unwrap();
+        assert_eq!([add(false), add(false)], [Ok(last), Ok(last)], "changes of one entry");
+        assert_eq!(add(true), Err(Exhausted::Steps));
+    }
+
+    #[test]
     fn changes_of_one_author_without_a_pause_share_an_entry() {
         let pause = EntryPause(Duration::from_secs(300));
         let named = NamedVersion {
@@ -157,7 +198,9 @@ mod tests {
             |version, author: Option<&User>, seconds, takes_back: Option<VersionRange>| {
                 let at = began + TimeDelta::seconds(seconds);
                 let is_alone = takes_back.is_some();
-                entries.push(Version::new(version), author.cloned(), at, takes_back, is_alone)
+                let number =
+                    entries.push(Version::new(version), author.cloned(), at, takes_back, is_alone);
+                number.unwrap()
             };
         let numbers = [
             add(1, Some(&alice), 0, None),

@@ -61,6 +61,12 @@ impl Insertions {
         Ok(())
     }
 
+    /// Returns about how much memory they take, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.ranges.values().map(|ranges| ranges.capacity() * size_of::<InsertedRange>()).sum()
+    }
+
     /// Returns what stands for the change that inserted this clock of a client, if it is known, and the clock up to which the answer
     /// is the same.
     pub(super) fn at(&self, client: u64, clock: u32) -> (Option<u32>, u32) {
