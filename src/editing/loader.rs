@@ -102,6 +102,8 @@ pub(crate) struct DocumentLoader {
     earlier: FairQueue<Party>,
     /// Searches for the authors of a document: each reads its whole log.
     authors: FairQueue<Party>,
+    /// Counts of history entries.
+    counts: FairQueue<Party>,
     bounds: LoadBounds,
     memory: Arc<DocumentMemory>,
     closed_off: Arc<ClosedOff>,
@@ -135,9 +137,9 @@ impl DocumentLoader {
         metrics: Metrics,
     ) -> Self {
         let closed_off = Arc::new(ClosedOff::new(metrics));
-        let [medium, heavy, authors] = [(); 3].map(|()| large_texts_queue(bounds.at_once));
+        let [medium, heavy, authors, counts] = [(); 4].map(|()| large_texts_queue(bounds.at_once));
         let earlier = large_texts_queue(1);
-        Self { store, medium, heavy, earlier, authors, bounds, memory, closed_off }
+        Self { store, medium, heavy, earlier, authors, counts, bounds, memory, closed_off }
     }
 
     /// Returns the places for documents of a class. Small ones need none.
@@ -151,6 +153,11 @@ impl DocumentLoader {
     /// Returns the places for searches of authors.
     pub(super) fn authors(&self) -> &FairQueue<Party> {
         &self.authors
+    }
+
+    /// Returns the places for counts of history entries.
+    pub(super) fn counts(&self) -> &FairQueue<Party> {
+        &self.counts
     }
 
     pub(super) fn store(&self) -> &Store {
