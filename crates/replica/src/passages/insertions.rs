@@ -64,7 +64,9 @@ impl Insertions {
     /// Returns about how much memory they take, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.ranges.values().map(|ranges| ranges.capacity() * size_of::<InsertedRange>()).sum()
+        let lists = self.ranges.capacity() * size_of::<(u64, Vec<InsertedRange>)>();
+        let ranges: usize = self.ranges.values().map(Vec::capacity).sum();
+        lists + ranges * size_of::<InsertedRange>()
     }
 
     /// Returns what stands for the change that inserted this clock of a client, if it is known, and the clock up to which the answer
