@@ -108,6 +108,8 @@ async fn rebase(
     let (within, max_text) = (context.apply_within, context.max_text_bytes);
     let (max_structs, max_state) = (context.max_document_structs, context.max_state_bytes);
     let Some(replica) = document.take_replica() else { return Ok(None) };
+    // Whether another root type has the text is found out by reading all of them.
+    let weight = weight + if present.bytes() == 0 { replica.weight() } else { 0 };
     let (author, request) = (request.author, request.clone());
     let work = move |budget: &Budget| {
         let deadline = (Instant::now() + within / DIFFERENCE_SHARE).into_std();
@@ -384,8 +386,8 @@ fn rebase_and_apply(
     if delta.is_empty() {
         return (replica, Ok(None));
     }
-    // The author has read the text of another root type, to which no delta refers.
-    if let Some(root) = replica.other_text_root() {
+    // The author has read the text of a tree, to which no delta refers.
+    if let Some(root) = replica.tree_with_text() {
         return (replica, Err(EditError::OtherBody { root }));
     }
     if let Err(error) = check_rich(&delta, &mut replica, bounds.max_state) {

@@ -141,7 +141,7 @@ pub enum EditError {
         /// The name of the root type.
         name: String,
     },
-    /// The text of the document is in another root type than `content`, to which deltas refer.
+    /// The text of the document is in a tree of XML, and deltas refer to the root type `content`.
     #[error("the text of the document is in the root type {root:?}")]
     OtherBody {
         /// The name of that root type.

@@ -441,8 +441,8 @@ fn report_edit(error: &EditError) -> ErrorReport {
              stored. Change it with an editor, or with `applyUpdate`."
         )),
         EditError::OtherBody { root } => ErrorReport::bad_input(format!(
-            "The text of this document is in the root type {root:?}, which texts and deltas cannot change. Nothing was stored. \
-             Use `replaceBody` or `applyUpdate`."
+            "The text of this document is in the tree {root:?}, which texts and deltas cannot change. Nothing was stored. Use \
+             `replaceBody` or `applyUpdate`."
         )),
         EditError::TooMuchToRestore => ErrorReport::bad_input(
             "The version has too many parts, or differs too much, to be restored or taken back at once. Nothing was changed. Read \

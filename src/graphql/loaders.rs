@@ -467,12 +467,7 @@ impl Reader {
     /// Reads the plain text of the body of a document and spends its bytes. After a refusal nothing is read.
     async fn read_text(&self, TextAt(document, version): TextAt) -> Result<LoadedText, TextError> {
         self.check()?;
-        let rooms = &self.api.rooms;
-        let mut content = rooms.content_at(document, version, self.party).await;
-        if content.as_ref().is_ok_and(|content| content.bytes() == 0) {
-            // The document may have its text in another root type.
-            content = rooms.body_text_at(document, version, self.party).await;
-        }
+        let content = self.api.rooms.text_at(document, version, self.party).await;
         let content = content.map_err(TextError::Load)?;
         let text = Encoded::text_in_turn(content, self.turns.clone(), self.party).await;
         let text = text.map_err(TextError::Load)?;

@@ -156,12 +156,12 @@ impl Rooms {
         self.shared.loader.content(document, version, party).await
     }
 
-    /// Returns the plain text of the body of a document at a version, for a party. Reads it beside the snapshot of that version if there
-    /// is one, and otherwise from the Yjs document. Does not check access.
+    /// Returns the plain text of the body of a document at a version, for a party. Reads it beside the snapshot of that version if it is
+    /// kept there, and otherwise from the Yjs document. Does not check access.
     ///
     /// # Errors
     /// As [`content_at`](Self::content_at).
-    pub async fn body_text_at(
+    pub async fn text_at(
         &self,
         document: DocumentId,
         version: Version,
@@ -171,6 +171,10 @@ impl Rooms {
         let kept = store.read_for(party, store.find_body_text(document, version)).await??;
         if let Some(text) = kept {
             return Ok(Content::from(&*text));
+        }
+        let content = self.content_at(document, version, party).await?;
+        if content.bytes() > 0 {
+            return Ok(content);
         }
         let write =
             |replica: &Replica| Content::from(&*replica.body_text(usize::MAX).unwrap_or_default());

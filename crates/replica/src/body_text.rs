@@ -11,7 +11,7 @@ use yrs::{
     Any, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _, types::text::YChange,
 };
 
-use super::{branches::branch_of, replica::Replica};
+use super::{branches::branch_of, content_json::is_tree, replica::Replica};
 
 /// The kinds of nodes that break a line: of Tiptap and BlockNote, of the basic schema of ProseMirror, and of Lexical.
 const LINE_BREAKS: [&str; 3] = ["hardBreak", "hard_break", "linebreak"];
@@ -38,11 +38,17 @@ impl Replica {
         (!blocks.is_full()).then_some(blocks.text)
     }
 
-    /// Returns the name of the root type that has the text of the document, if that is not `content`.
+    /// Returns the name of the root type that has the text of the document, if that is a tree of XML. Other texts may be there beside
+    /// `content`, such as a title.
     #[must_use]
-    pub fn other_text_root(&self) -> Option<String> {
-        let has_other_text = self.content().bytes() == 0 && self.body_text(0).is_none();
-        has_other_text.then(|| self.body_root())
+    pub fn tree_with_text(&self) -> Option<String> {
+        if self.content().bytes() > 0 || self.body_text(0).is_some() {
+            return None;
+        }
+        let name = self.body_root();
+        let txn = self.doc.transact();
+        let root = txn.root_refs().find(|(root, _)| *root == name).map(|(_, root)| root)?;
+        is_tree(branch_of(&root)?, &txn).then_some(name)
     }
 }
 

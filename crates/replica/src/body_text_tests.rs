@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use protocol::domain::Budget;
 use serde_json::{Value, json};
-use yrs::{MapPrelim, TextPrelim, WriteTxn as _, Xml as _, XmlFragment as _, XmlTextPrelim};
+use yrs::{
+    Array as _, MapPrelim, TextPrelim, WriteTxn as _, Xml as _, XmlFragment as _, XmlTextPrelim,
+};
 
 use super::*;
 use crate::{DocumentBody, MergeBounds};
@@ -74,22 +76,26 @@ fn the_body_is_the_text_content_if_it_has_text() {
 }
 
 #[test]
-fn a_map_is_the_body_only_if_there_is_nothing_else() {
+fn a_tree_is_the_body_although_there_are_maps_and_lists() {
     let replica = of("default", json!([{ "type": "paragraph", "content": [text("Plan")] }]));
     let settings = replica.doc.get_or_insert_map("a settings");
     settings.insert(&mut replica.doc.transact_mut(), "note", TextPrelim::new("wide"));
+    let notes = replica.doc.get_or_insert_array("a list of notes");
+    notes.push_back(&mut replica.doc.transact_mut(), "seen");
     assert_eq!(replica.body_root(), "default");
     assert_eq!(replica.body_text(usize::MAX).unwrap(), "Plan");
 }
 
 #[test]
-fn another_root_has_the_text_if_content_is_empty() {
+fn a_tree_has_the_text_if_content_is_empty() {
     let tree = |words: &str| json!([{ "type": "paragraph", "content": [text(words)] }]);
-    assert_eq!(of("default", tree("Plan")).other_text_root().as_deref(), Some("default"));
-    assert_eq!(of("default", json!([{ "type": "paragraph" }])).other_text_root(), None);
-    assert_eq!(of("map", json!({ "theme": "dark" })).other_text_root(), None);
-    assert_eq!(Replica::of("mine").other_text_root(), None);
-    assert_eq!(Replica::of("").other_text_root(), None);
+    assert_eq!(of("default", tree("Plan")).tree_with_text().as_deref(), Some("default"));
+    assert_eq!(of("default", json!([{ "type": "paragraph" }])).tree_with_text(), None);
+    assert_eq!(of("map", json!({ "theme": "dark" })).tree_with_text(), None);
+    // A title beside the text.
+    assert_eq!(of("title", json!([{ "insert": "Plan" }])).tree_with_text(), None);
+    assert_eq!(Replica::of("mine").tree_with_text(), None);
+    assert_eq!(Replica::of("").tree_with_text(), None);
 }
 
 #[test]

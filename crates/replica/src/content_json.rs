@@ -66,22 +66,17 @@ impl Replica {
 
 impl Replica {
     /// Returns the name of the root type that is the body of the document: `content` if it has text. Otherwise the first other one, by
-    /// name, that has content. A map is the body only if there is nothing else: many applications keep settings in one.
+    /// name, that has content: a tree of XML if there is one, then a text or list, and a map only if there is nothing else. Many
+    /// applications keep settings in a map and notes in a list.
     #[must_use]
     pub fn body_root(&self) -> String {
         let txn = self.doc.transact();
         if self.text.len(&txn) > 0 {
             return TEXT.to_owned();
         }
-        // Whether it is a map, if it has content.
-        let is_map = |root: &Out| {
-            let branch = branch_of(root)?;
-            let has_sequence = TextRef::from(branch).len(&txn) > 0;
-            (has_sequence || MapRef::from(branch).len(&txn) > 0).then_some(!has_sequence)
-        };
         let others = txn.root_refs().filter(|(name, _root)| *name != MARKS);
-        let first = others.filter_map(|(name, root)| Some((is_map(&root)?, name))).min();
-        first.map_or(TEXT, |(_is_map, name)| name).to_owned()
+        let first = others.filter_map(|(name, root)| Some((rank_of(&root, &txn)?, name))).min();
+        first.map_or(TEXT, |(_rank, name)| name).to_owned()
     }
 
     /// Returns the content of a root type as [`content_json`](Self::content_json) shows it. `None` if it has none.
@@ -113,6 +108,21 @@ impl Replica {
             None => Ok(None),
         }
     }
+}
+
+/// Returns how far behind others a root type is as a body. `None` if it has no content.
+fn rank_of(root: &Out, txn: &impl ReadTxn) -> Option<u8> {
+    let branch = branch_of(root)?;
+    match TextRef::from(branch).len(txn) {
+        0 => (MapRef::from(branch).len(txn) > 0).then_some(2),
+        _ => Some(if is_tree(branch, txn) { 0 } else { 1 }),
+    }
+}
+
+/// Whether a root type, of which kind is not known, has nodes of XML.
+pub(crate) fn is_tree(branch: BranchPtr, txn: &impl ReadTxn) -> bool {
+    let chunks = TextRef::from(branch).diff(txn, YChange::identity);
+    chunks.iter().any(|chunk| matches!(chunk.insert, Out::YXmlElement(_) | Out::YXmlText(_)))
 }
 
 /// Returns a root type, of which kind is not known, as JSON. `None` if it is empty.

@@ -6,7 +6,7 @@
 use protocol::domain::{Delta, DeltaStep, EmbeddedObject, Op, TextFormats};
 use serde_json::{Map, Value};
 use yrs::{
-    Any, In, Out, Text as _, TextRef, TransactionMut,
+    Any, In, Out, ReadTxn, Text as _, TextRef, TransactionMut,
     types::{Attrs, Delta as YjsStep, text::YChange},
 };
 
@@ -65,6 +65,13 @@ pub(crate) fn present_formats(text: &TextRef, txn: &TransactionMut<'_>) -> Optio
         Some(DeltaStep { retain: i64::try_from(units).ok(), attributes, ..DeltaStep::default() })
     });
     Delta::from_steps(steps.collect::<Option<Vec<_>>>()?).ok()
+}
+
+/// Returns the most formats that a place of the text has.
+pub(crate) fn most_formats(text: &TextRef, txn: &impl ReadTxn) -> usize {
+    let chunks = text.diff(txn, YChange::identity);
+    let formats = chunks.iter().map(|chunk| chunk.attributes.as_ref().map_or(0, |has| has.len()));
+    formats.max().unwrap_or_default()
 }
 
 /// Returns the steps of a change without the formats that the text had before. The library reports some of them again where others

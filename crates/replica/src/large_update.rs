@@ -8,6 +8,7 @@ use protocol::{
     domain::Delta,
     wire::yjs::{MAX_CLIENT, Outline, OutlineError},
 };
+use yrs::Transact as _;
 
 use super::{
     merge::{MergeBounds, MergeError, Merged},

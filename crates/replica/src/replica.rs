@@ -9,7 +9,10 @@
 //! Each document begins with a history mark: an insertion under a client id larger than those of Yjs. A document with a
 //! different mark has another history, even with the same id and text.
 
-use std::{collections::HashMap, sync::atomic::AtomicBool};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 use protocol::{
@@ -25,7 +28,7 @@ use yrs::{
 
 use super::{
     conflicts::ConflictMeter,
-    delta_steps::yjs_step,
+    delta_steps::{most_formats, yjs_step},
     panic_guard::guarded,
     parts::apply_stored,
     splits::split_at_steps,
@@ -261,6 +264,18 @@ impl Replica {
         Self::load(state, budget).map(|replica| replica.content)
     }
 
+    /// Returns the most structs that a delta adds to end the formats around what it inserts, and to begin them again.
+    fn most_added_around(&self, delta: &Delta) -> usize {
+        let inserts = |op: &&Op| matches!(op, Op::Insert(..) | Op::Embed(..));
+        let insertions = delta.ops().iter().filter(inserts).count();
+        if insertions == 0 || !self.may_have_formats.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let formats = most_formats(&self.text, &self.doc.transact());
+        self.may_have_formats.store(formats > 0, Ordering::Relaxed);
+        insertions.saturating_mul(2 * formats)
+    }
+
     /// Applies a delta and returns it as a Yjs v1 update. The update is [empty](Self::EMPTY_UPDATE) if the text has the formats of the
     /// delta already.
     ///
@@ -273,7 +288,9 @@ impl Replica {
     ) -> Result<Bytes, ApplyError> {
         budget.spend(delta.ops().len())?;
         let content = self.content.apply(delta)?;
-        let added = most_added_by_delta(delta.ops());
+        let around = self.most_added_around(delta);
+        budget.spend(around)?;
+        let added = most_added_by_delta(delta.ops()) + around;
         let inserts = |op: &Op| !matches!(op, Op::Delete(_)) && most_added_by_op(op) > 0;
         if delta.ops().iter().any(inserts) && !self.may_have_more_structs(added, structs) {
             return Err(ApplyError::TooManyStructs { limit: structs });

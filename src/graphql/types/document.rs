@@ -120,7 +120,7 @@ impl DocumentType {
     }
 
     /// The plain text of the body at `version`, whatever its type: of the root type `content` if it has text, and otherwise of the
-    /// first other one by name that has content, maps last. Blocks are joined by line feeds. Deltas refer to the root type `content` only.
+    /// first other one by name that has content, trees first and maps last. Blocks are joined by line feeds. Deltas refer to the root type `content` only.
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         // An empty text may be that of a document with another body.

@@ -6,7 +6,7 @@ import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/pro
 import { IndexeddbPersistence } from 'y-indexeddb';
 import * as Y from 'yjs';
 
-import type { Session } from './session';
+import { OperationError, type Session } from './session';
 
 /** Everybody who has the document open, as the server describes them in the awareness. */
 export interface Person {
@@ -25,11 +25,11 @@ export type Status =
   | { kind: 'unsaved'; reason: string }
   | { kind: 'offline' }
   | { kind: 'reconnecting' }
-  /** The server refuses the user, or their copy if it belongs to another history of the document. */
+  /** The server refuses the user, or the copy: it belongs to another history of the document, or cannot be used. */
   | { kind: 'refused'; reason: string; isCopy: boolean };
 
-/** The close code for a copy of another history: the document was compacted, or a backup was restored. */
-const UNRELATED_HISTORY = 4410;
+/** The code of the provider for a document that the server has closed. The socket stays open. */
+const DOCUMENT_CLOSED = 1000;
 
 /** Messages of the server itself begin with this, and are JSON. */
 const SERVER_MESSAGE = 'coscribe:';
@@ -65,7 +65,7 @@ export class Collaboration {
       name: documentId,
       document: this.doc,
       // Asked for at each connection, so it is never an expired one.
-      token: () => session.token(),
+      token: () => this.#token(),
     });
     this.provider.on('authenticated', ({ scope }: { scope: string }) => this.#authenticated(scope));
     this.provider.on('authenticationFailed', ({ reason }: { reason: string }) => this.#refused(reason));
@@ -139,6 +139,18 @@ export class Collaboration {
     this.#changed();
   }
 
+  /** Returns a token. Without a network it waits for one: the provider takes an error for a refusal. */
+  async #token(): Promise<string> {
+    for (;;) {
+      try {
+        return await this.session.token();
+      } catch (cause) {
+        if (cause instanceof OperationError) throw cause;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
+  }
+
   /** Stops, because the same connection would be refused again. */
   #refused(reason: string, isCopy = false): void {
     this.#refusal = { reason, isCopy };
@@ -146,7 +158,9 @@ export class Collaboration {
   }
 
   #closed({ code, reason }: { code: number; reason: string }): void {
-    if (code >= 4400 && code < 4500) this.#refused(reason, code === UNRELATED_HISTORY);
+    // The server gives a reason when it closes one document: the copy belongs to another history, or is damaged.
+    if (code === DOCUMENT_CLOSED && reason) this.#refused(reason, true);
+    if (code >= 4400 && code < 4500) this.#refused(reason);
   }
 
   #receive(payload: string): void {

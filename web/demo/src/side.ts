@@ -129,6 +129,6 @@ function describe(status: Status): string {
     case 'reconnecting':
       return 'Reconnecting…';
     case 'refused':
-      return `Your access changed: ${status.reason}`;
+      return `${status.isCopy ? 'Closed' : 'Your access changed'}: ${status.reason}`;
   }
 }
