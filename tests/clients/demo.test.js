@@ -1,9 +1,11 @@
 // The demo page in Chromium: with `--demo`, two users side by side in one document, and otherwise a sign-in with one editor.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 
 import * as Y from 'yjs';
 
@@ -13,6 +15,8 @@ import { until } from './support/patience.js';
 import { data, Person } from './support/person.js';
 import { PrefixProxy } from './support/prefix-proxy.js';
 import { Server } from './support/server.js';
+
+const execute = promisify(execFile);
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -329,6 +333,25 @@ test('nothing is lost when the server is killed', async (t) => {
   await alices.expect('status', /^Saved · version \d+$/);
   const later = await Side.openAlone(t, document, 'Alice');
   await later.expect('content', 'Bob: Stored, kept here');
+});
+
+test('a copy from before a compaction is discarded', async (t) => {
+  const document = await shared('Compacted');
+  const alices = await Side.openAlone(t, document, 'Alice');
+  await alices.type('Kept');
+  await alices.expect('status', /^Saved/);
+
+  await server.end();
+  await execute(process.env.COSCRIBE_BIN, ['compact', document, '--data-dir', server.dataDir]);
+  await server.launch();
+  await alices.expect('status', /^Closed: .*recreated/);
+  await alices.expect('isEditable', false);
+  await alices.click('Discard this copy');
+  await alices.expect('status', /^(Up to date|Saved · version \d+)$/);
+  await alices.expect('content', 'Kept');
+  await alices.type('!');
+  await alices.expect('status', /^Saved/);
+  assert.equal((await readDocument(alice, document)).content, 'Kept!');
 });
 
 test('a version is shown and restored from the history', async (t) => {

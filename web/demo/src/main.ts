@@ -1,9 +1,9 @@
 // The page at `/`. With `--demo`, the server tells of two users, and the page shows both side by side.
 
 import { element, icon } from './dom';
-import { messageOf, Session } from './session';
+import { messageOf, OperationError, Session } from './session';
 import { createSide } from './side';
-import { createDocumentList, createSignIn, createSignOut, restoreSession } from './sign-in';
+import { createDocumentList, createSignIn, createSignOut, forgetSession, restoreSession } from './sign-in';
 import './style.css';
 
 /** What the server tells at `/demo.json`. */
@@ -52,7 +52,16 @@ async function start(): Promise<void> {
   const demo: Demo = await (await fetch('demo.json')).json();
   if (demo.demo) return showDemo(demo);
   const session = restoreSession();
-  if (session) return showSignedIn(session);
+  if (!session) return showSignIn();
+  await showSignedIn(session).catch((cause) => {
+    if (!(cause instanceof OperationError && cause.code === 'UNAUTHENTICATED')) throw cause;
+    // The sign-in has ended elsewhere.
+    forgetSession();
+    showSignIn();
+  });
+}
+
+function showSignIn(): void {
   show(createSignIn((session) => void showSignedIn(session).catch(fail)));
 }
 

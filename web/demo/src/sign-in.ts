@@ -6,6 +6,11 @@ import { messageOf, Session, type SignIn } from './session';
 
 const KEY = 'coscribe.sign-in';
 
+/** Forgets the sign-in of this tab, for example when it has ended on the server. */
+export function forgetSession(): void {
+  sessionStorage.removeItem(KEY);
+}
+
 /** Returns the user who has signed in in this tab, also before a reload. */
 export function restoreSession(): Session | undefined {
   const stored = sessionStorage.getItem(KEY);
@@ -84,8 +89,11 @@ export async function createDocumentList(session: Session): Promise<HTMLElement>
 
 export function createSignOut(session: Session): HTMLElement {
   const signOut = async () => {
+    // The copies in the browser are removed, so that nobody reads them after the user.
+    const isUnsaved = document.querySelector('.side:not([data-status="saved"])') !== null;
+    if (isUnsaved && !confirm('Some changes are not saved yet, and would be lost. Sign out nevertheless?')) return;
     await session.signOut().catch(() => {}); // The token ends by itself.
-    sessionStorage.removeItem(KEY);
+    forgetSession();
     await removeCopies(session.account.id);
     location.search = '';
   };
