@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Output};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use coscribe::domain::DocumentId;
 use kit::{Client as _, Node as _, Person, TestDatabase};
 use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection,
@@ -278,7 +279,13 @@ async fn a_running_node_with_postgresql_finds_what_an_import_has_changed() {
     let doc = foreign("Hello");
     fs::write(from.path().join("plan.yjs"), state(&doc)).unwrap();
     assert!(import().await.contains("plan: imported as "));
-    let tab = alice.connect().await;
+    // An import has no session, so those of its author are not told.
+    let bob = server.person("Bob").await;
+    let found = "query($id: ID!) { document(id: $id) { id } }";
+    let found = alice.run(found, json!({ "id": "plan" })).await.value();
+    let id: DocumentId = found["id"].as_str().unwrap().parse().unwrap();
+    alice.grant(id, &bob, "VIEW").await.value();
+    let tab = bob.connect().await;
     let operation = "subscription($id: ID!) {
         documentChanged(documentId: $id, since: 1) { version content author { name } } }";
     tab.start_with("1", operation, json!({ "id": "plan" })).await;
