@@ -1,10 +1,11 @@
 //! The demo data: Alice, Bob, a document that both have open on the demo page, and a plain text for GraphQL.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     app::Base,
@@ -148,7 +149,7 @@ fn page_content(limits: &Limits) -> anyhow::Result<Replica> {
         structs: limits.update_structs,
         document_structs: limits.document_structs,
         clients: limits.document_clients,
-        compare_until: Instant::now() + WRITTEN_WITHIN,
+        compare_until: (Instant::now() + WRITTEN_WITHIN).into_std(),
         budget: Budget::new(MAX_STEPS),
     };
     let (replica, written) = Replica::of("").replace_body(&body, &bounds);

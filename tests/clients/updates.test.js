@@ -99,7 +99,7 @@ test('users who may only view cannot apply updates', async () => {
 test('content that is not supported is left out, and the answer says so', async () => {
   const { id } = await createDocument(alice, 'Together', 'Hello');
   const { doc } = await load(alice, id);
-  doc.getMap('pages').set('one', new Y.Doc());
+  doc.getXmlFragment('page').insert(0, [new Y.XmlHook('hook')]);
   doc.getText('content').insert(5, '!');
   const { leftOut } = await apply(alice, id, Y.encodeStateAsUpdate(doc));
   assert.equal(leftOut, true);

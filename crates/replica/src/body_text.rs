@@ -107,7 +107,7 @@ impl<T: ReadTxn> BlockWriter<'_, T> {
     /// Writes the shared types in a map, in the order of their keys.
     fn write_entries(&mut self, map: &MapRef) {
         let mut entries: Vec<_> = map.iter(self.txn).collect();
-        entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        entries.sort_unstable_by_key(|(key, _)| *key);
         for (_key, value) in entries {
             self.write(&value);
         }

@@ -344,7 +344,7 @@ proptest! {
         });
         let present = edited(&after, BO, |txn| {
             let text = txn.get_or_insert_text("content");
-            for (letter, place) in ('A'..'Z').zip(&others) {
+            for (letter, place) in ('A'..='Z').zip(&others) {
                 let at = place % (text.len(txn) + 1);
                 text.insert(txn, at, &letter.to_string());
             }

@@ -201,7 +201,7 @@ fn a_search_has_a_budget() {
 
 /// Returns the letter of a change. Those of every second change have two UTF-16 code units.
 fn letter(change: u32) -> char {
-    let first = if change % 2 == 0 { 0x4E00 } else { 0x2_0000 };
+    let first = if change.is_multiple_of(2) { 0x4E00 } else { 0x2_0000 };
     char::from_u32(first + change).unwrap()
 }
 
