@@ -255,7 +255,7 @@ impl Rooms {
     /// Finds who wrote the passages of a document at a version, for a party. Does not check access.
     ///
     /// # Errors
-    /// As [`compare`](Self::compare).
+    /// As [`compare_versions`](Self::compare_versions).
     pub(crate) async fn find_passages(
         &self,
         query: PassageQuery,
@@ -268,7 +268,7 @@ impl Rooms {
     /// longer kept. Does not check access.
     ///
     /// # Errors
-    /// As [`compare`](Self::compare).
+    /// As [`compare_versions`](Self::compare_versions).
     pub(crate) async fn count_changes(
         &self,
         changes: ChangeRange,

@@ -260,7 +260,7 @@ async fn operators_export_what_is_stored_of_a_user() {
     let binned = alice.create_document("Binned", "").await;
     alice.run(set_key, json!({ "id": binned, "key": "binned" })).await.value();
     alice.delete(binned).await.value();
-    // What Bob has in his bin is shown to nobody else.
+    // An export does not show documents in the bins of other users.
     let binned_by_bob = bob.create_shared_document(&[&alice]).await;
     alice.write(binned_by_bob, "By Alice.").await.value();
     bob.delete(binned_by_bob).await.value();

@@ -111,9 +111,9 @@ impl SocketDocuments {
         self.documents.keys().cloned().collect()
     }
 
-    /// Notes that a document was closed with so many bytes of updates that are not stored, and whether a step commits and a rest
-    /// is being committed. Until both have ended it is not entered again: its new seat would not receive what its own session
-    /// writes.
+    /// Notes that a document was closed. `bytes` is the size of its updates that are not stored, and `has_rest` says whether those
+    /// that no step had begun to commit are being committed. Until all commits have ended, the document is not entered again: its new
+    /// seat would not receive what its own session writes.
     pub(super) fn note_closing(&mut self, closed: &SocketDocument, bytes: usize, has_rest: bool) {
         let is_committing = closed.steps.has_unsaved_updates();
         let (key, document) = (closed.key, closed.document);
@@ -164,8 +164,8 @@ impl SocketDocuments {
         self.documents.values_mut().for_each(|open| open.updates.end_flush());
     }
 
-    /// Returns whether so much waits that nothing more may arrive: more than `most` updates of a document, or bytes of all of
-    /// them.
+    /// Returns whether the socket should not be read: one document has more waiting updates than `most` allows, all documents together
+    /// have more waiting bytes, or too many documents are closing.
     pub(super) fn are_full(&self, most: WaitingUpdates) -> bool {
         let mut bytes = self.closing.iter().map(|closing| closing.bytes).sum::<usize>();
         for open in self.documents.values() {

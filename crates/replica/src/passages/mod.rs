@@ -1,8 +1,8 @@
 //! Which change inserted each passage of a document.
 //!
 //! Every insertion has an id in Yjs: a client and a clock. The stored update of a change has the ids that it inserted
-//! ([`Insertions`]), and each piece of the content has the id of its insertion. So a passage leads to its change without comparing
-//! versions, whoever wrote it and with whichever editor.
+//! ([`Insertions`]), and each piece of the content has the id of its insertion. So the change that
+//! inserted a passage is found without comparing versions. This works for every editor.
 //!
 //! Invariant: the passages of a text, joined, are the text.
 

@@ -1,8 +1,8 @@
 //! Deltas as clients send them and the change log stores them.
 //!
-//! The change log stores JSON in the Quill Delta format: `[{"retain":3},{"insert":"x"},{"delete":1}]`. An embedded object stands
-//! beside the character of the plain text: `{"insert":"\u{FFFC}","embed":{"image":"x.png"}}`. So whoever reads only `insert` has the
-//! right lengths.
+//! The change log stores JSON in the Quill Delta format: `[{"retain":3},{"insert":"x"},{"delete":1}]`. The step of an
+//! embedded object has U+FFFC in `insert` and the object in `embed`: `{"insert":"\u{FFFC}","embed":{"image":"x.png"}}`. A client that
+//! reads only `insert` computes the right lengths.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
