@@ -19,7 +19,9 @@ pub(crate) mod document_load;
 pub(crate) mod document_passages;
 pub(crate) mod document_state;
 mod earlier_content;
+mod edit_error;
 pub(crate) mod entry_counts;
+mod fingerprints;
 mod follow_log;
 pub(crate) mod full_document;
 mod history_error;
@@ -53,7 +55,9 @@ pub use closed_off::TooHeavy;
 pub use compact::{CompactError, Compacted, Kept, compact};
 pub use document_passages::AuthoredPassages;
 pub use earlier_content::EarlierContent;
+pub use edit_error::EditError;
 pub use entry_counts::EntryCounts;
+pub(crate) use fingerprints::body_fingerprint;
 pub use history_error::HistoryError;
 pub use import::{
     ImportError, ImportLimits, ImportedChange, ImportedState, merge_import, read_import,
@@ -64,6 +68,5 @@ pub use replica::{
     DocumentBody, Insertions, MergeBounds, MergeError, Merged, Passage, PassagePage, PassageSearch,
     Replica, RestoreError, Restored, Reversal, ReversalError, Selection, StateError, Uncopied,
 };
-pub(crate) use request::body_fingerprint;
-pub use request::{EditError, EditKind, EditRequest, Omitted, StoredEdit};
+pub use request::{EditKind, EditRequest, Omitted, StoredEdit};
 pub use version_difference::VersionDifference;
