@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{
-    AccessLevel, DocumentId, InvalidInput, User, UserId, Version,
-    visible_text::{check_visible, composed},
-};
+use super::{AccessLevel, DocumentId, InvalidInput, User, UserId, Version, visible_text::one_line};
 
 /// A document's title: 1 to 200 characters that readers see, composed (NFC), without surrounding white space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +24,7 @@ impl Title {
         if text.is_empty() {
             return Err(InvalidInput::new("The title is empty. Give the document a name."));
         }
-        let Some(text) = composed(text, Self::MAX_LENGTH) else {
-            return Err(InvalidInput::new(format!(
-                "The title is longer than {} characters. Shorten it.",
-                Self::MAX_LENGTH
-            )));
-        };
-        if text.chars().any(char::is_control) {
-            return Err(InvalidInput::new(
-                "The title contains a control character or a line break. Remove it.",
-            ));
-        }
-        check_visible("title", &text)?;
-        Ok(Self(text.into()))
+        Ok(Self(one_line("title", text, Self::MAX_LENGTH)?.into()))
     }
 
     /// Wraps a title that was read from the database, without checking it.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    InvalidInput,
-    visible_text::{check_visible, composed},
-};
+use super::{InvalidInput, visible_text::one_line};
 
 /// The name of a version: 1 to 100 characters that readers see, composed (NFC), without surrounding white space.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +24,7 @@ impl VersionName {
                 "The name of the version is empty. Write what readers should call it.",
             ));
         }
-        let Some(text) = composed(text, Self::MAX_LENGTH) else {
-            return Err(InvalidInput::new(format!(
-                "The name of the version is longer than {} characters. Shorten it.",
-                Self::MAX_LENGTH
-            )));
-        };
-        if text.chars().any(char::is_control) {
-            return Err(InvalidInput::new(
-                "The name of the version contains a control character or a line break. Remove it.",
-            ));
-        }
-        check_visible("name of the version", &text)?;
-        Ok(Self(text.into()))
+        Ok(Self(one_line("name of the version", text, Self::MAX_LENGTH)?.into()))
     }
 
     /// Wraps a name that was read from the database, without checking it.

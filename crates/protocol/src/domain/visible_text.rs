@@ -41,6 +41,29 @@ pub(super) fn composed(text: &str, max: usize) -> Option<Cow<'_, str>> {
     composed.chars().nth(max).is_none().then_some(composed)
 }
 
+/// Returns a text of one line in composed form (NFC), in which a reader sees every character. `noun` names the text, as in "title".
+///
+/// # Errors
+/// It has more than `max` characters, control characters, which include line breaks, or characters that readers do not see.
+pub(super) fn one_line<'t>(
+    noun: &str,
+    text: &'t str,
+    max: usize,
+) -> Result<Cow<'t, str>, InvalidInput> {
+    let Some(text) = composed(text, max) else {
+        return Err(InvalidInput::new(format!(
+            "The {noun} is longer than {max} characters. Shorten it."
+        )));
+    };
+    if text.chars().any(char::is_control) {
+        return Err(InvalidInput::new(format!(
+            "The {noun} contains a control character or a line break. Remove it."
+        )));
+    }
+    check_visible(noun, &text)?;
+    Ok(text)
+}
+
 /// Checks that a reader sees every character of a text. `noun` names the text, as in "name".
 ///
 /// # Errors
