@@ -138,8 +138,9 @@ impl Session {
     pub(super) fn leave(&mut self) {
         let rest = self.protocol.leave();
         // Without a runtime the process is ending, and the rest is lost with it.
-        if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(rest.instrument(self.span.clone()));
+        if let (Some(rest), Ok(_runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            // It may have to open a room, which is an actor, so it runs where actors can be started.
+            actix_rt::spawn(rest.instrument(self.span.clone()));
         }
         self.slot = None;
         if let Some(registered) = &mut self.registered {

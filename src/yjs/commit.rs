@@ -7,7 +7,7 @@ use super::{
     error::{Remedy, remedy},
 };
 use crate::{
-    domain::Version,
+    domain::{AccessLevel, Version},
     editing::{EditRequest, StoredEdit},
     room::EditorHandle,
     session::{SavedUpdates, StepOutcome},
@@ -80,10 +80,17 @@ fn notice_of_omission() -> &'static str {
 }
 
 /// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored
-/// sends them again when it reconnects.
-pub(super) async fn commit_rest(parts: &EditorParts, request: EditRequest) {
-    let document = request.document;
-    if let Err(error) = parts.rooms.edit(request).await {
+/// sends them again when it reconnects. For an editor that never `had_seat`, access is checked first, so that a document is
+/// loaded only for those who may edit it.
+pub(super) async fn commit_rest(parts: &EditorParts, request: EditRequest, had_seat: bool) {
+    let (document, author) = (request.document, request.author);
+    let committed = async {
+        if !had_seat {
+            parts.rooms.read_access(author, document, AccessLevel::Edit).await?;
+        }
+        parts.rooms.edit(request).await
+    };
+    if let Err(error) = committed.await {
         if remedy(&error) == Remedy::Retry {
             return parts.unstored.note(document, &error);
         }

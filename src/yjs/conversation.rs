@@ -75,7 +75,9 @@ pub struct Conversation {
     document: DocumentId,
     /// The last version that was acknowledged with its state vector, 0 before the first. None if the editor wants none.
     acknowledged: Option<Arc<AtomicI64>>,
-    seat: Option<(Arc<SessionLink>, EditorHandle)>,
+    /// The session; `None` before it is admitted.
+    link: Option<Arc<SessionLink>>,
+    seat: Option<EditorHandle>,
     pending: PendingMessages,
     running: RunningStep,
     /// The bytes of the updates that are being committed.
@@ -105,6 +107,7 @@ impl Conversation {
             parts,
             document,
             acknowledged: acknowledge.then(Arc::default),
+            link: None,
             seat: None,
             pending: PendingMessages::default(),
             running: RunningStep::None,
@@ -164,8 +167,9 @@ impl Conversation {
         let (parts, seat) = (Arc::clone(&self.parts), seat.clone());
         let updates_stored = self.stored.count_with(batch);
         let acknowledged = self.acknowledged.clone();
-        // A task of its own, because a commit must be broadcast even if the client disconnects meanwhile.
-        let committing = tokio::spawn(
+        // A task of its own, because a commit must be broadcast even if the client disconnects meanwhile. It may have to open the
+        // room again, which is an actor, so it runs where actors can be started.
+        let committing = actix_rt::spawn(
             async move {
                 let acknowledge = |version: Version| {
                     if let Some(acknowledged) = &acknowledged {
@@ -309,6 +313,10 @@ async fn send_awareness(seat: EditorHandle) -> StepOutcome {
 }
 
 impl EditorConversation for Conversation {
+    fn admit(&mut self, link: Arc<SessionLink>) {
+        self.link = Some(link);
+    }
+
     fn enter(
         &self,
         subscriber: Subscriber,
@@ -318,13 +326,13 @@ impl EditorConversation for Conversation {
         async move { admission::admit(&parts, document, &subscriber, on_end).await }.boxed()
     }
 
-    fn begin(&mut self, link: Arc<SessionLink>, seat: EditorHandle) {
-        self.seat = Some((link, seat));
+    fn begin(&mut self, seat: EditorHandle) {
+        self.seat = Some(seat);
     }
 
     fn receive(&mut self, message: &Bytes, held: Option<Reservation>) -> Result<(), CloseReason> {
         let bad = |error: Malformed| CloseReason::BadMessage(error.0.into());
-        let own_client = self.seat.as_ref().and_then(|(_, seat)| seat.seat().client());
+        let own_client = self.seat.as_ref().and_then(|seat| seat.seat().client());
         let max_awareness = self.parts.limits.awareness;
         for message in yjs::parse(message).map_err(bad)? {
             self.pending.receive(message, own_client, max_awareness);
@@ -337,7 +345,9 @@ impl EditorConversation for Conversation {
         if self.running != RunningStep::None {
             return ConversationStep::Idle;
         }
-        let Some((link, seat)) = self.seat.clone() else { return ConversationStep::Idle };
+        let (Some(link), Some(seat)) = (self.link.clone(), self.seat.clone()) else {
+            return ConversationStep::Idle;
+        };
         // A step that must wait delays none of the others.
         let mut wait_until: Option<Instant> = None;
         let steps = [
@@ -380,11 +390,11 @@ impl EditorConversation for Conversation {
     }
 
     fn commit_rest(&mut self) -> Option<BoxFuture<'static, ()>> {
-        let (link, _) = self.seat.clone()?;
+        let link = self.link.clone()?;
         let (request, _, held) = self.take_request(&link)?;
-        let parts = Arc::clone(&self.parts);
+        let (parts, had_seat) = (Arc::clone(&self.parts), self.seat.is_some());
         let committing = async move {
-            commit_rest(&parts, request).await;
+            commit_rest(&parts, request, had_seat).await;
             drop(held);
         };
         Some(committing.boxed())

@@ -1,8 +1,11 @@
 // Pages with the unmodified HocuspocusProvider, together with editors of y-websocket and with GraphQL clients.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 
+import * as encoding from 'lib0/encoding';
+import WebSocket from 'ws';
 import * as Y from 'yjs';
 
 import { createDocument, deleteDocument, grant, presentSessions, readDocument, revoke } from './support/documents.js';
@@ -11,6 +14,9 @@ import { Page } from './support/page.js';
 import { until } from './support/patience.js';
 import { data, Person } from './support/person.js';
 import { Server } from './support/server.js';
+
+// The types of messages, as in the source of the provider.
+const [SYNC, AUTHENTICATION, TOKEN, UPDATE] = [0, 2, 0, 2];
 
 let server, alice, bob;
 
@@ -31,6 +37,33 @@ function pageOf(t, person, options) {
   const page = new Page(person, options);
   t.after(() => page.close());
   return page;
+}
+
+/** Opens a socket that only sends what a test says, with a document open. */
+async function openSocket(person, document) {
+  const socket = new WebSocket(`${person.server.url.replace('http', 'ws')}/collab`);
+  await once(socket, 'open');
+  socket.send(frame(document, AUTHENTICATION, [TOKEN], person.token));
+  await once(socket, 'message');
+  return socket;
+}
+
+/** Sends what a provider sends for a document in which the user has typed. */
+function sendText(socket, document, text) {
+  const typed = new Y.Doc();
+  typed.getText('content').insert(0, text);
+  socket.send(frame(document, AUTHENTICATION, [TOKEN], bob.token));
+  socket.send(frame(document, SYNC, [UPDATE], Y.encodeStateAsUpdate(typed)));
+}
+
+/** Returns a message about a document. `rest` is a text, or bytes. */
+function frame(document, type, subtypes, rest) {
+  return encoding.encode((encoder) => {
+    encoding.writeVarString(encoder, document);
+    for (const number of [type, ...subtypes]) encoding.writeVarUint(encoder, number);
+    if (typeof rest === 'string') encoding.writeVarString(encoder, rest);
+    else encoding.writeVarUint8Array(encoder, rest);
+  });
 }
 
 async function storedText(document) {
@@ -338,6 +371,27 @@ test('a document that is closed and opened again at once has what was just typed
   }
   await (await page.open(id)).expectText(typed);
   assert.equal(await storedText(id), typed);
+});
+
+test('what was typed is stored although the socket closes before the document is open', async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const id = await shared();
+    const socket = await openSocket(bob, await shared());
+    sendText(socket, id, 'typed offline');
+    socket.close();
+    await until('It is stored', async () => (await storedText(id)) === 'typed offline');
+  }
+});
+
+test('what a user types into a document of somebody else is not stored when the socket closes', async () => {
+  const ids = await Promise.all([shared('', 'VIEW'), shared('', null)]);
+  const own = (await createDocument(bob, 'Own', '')).id;
+  const socket = await openSocket(bob, await shared());
+  // The last document is Bob's own: when its text is stored, the others have been refused.
+  for (const id of [...ids, own]) sendText(socket, id, 'typed');
+  socket.close();
+  await until('It is stored', async () => (await readDocument(bob, own)).content === 'typed');
+  assert.deepEqual(await Promise.all(ids.map(storedText)), ['', '']);
 });
 
 test('the documents of a page may have tokens of their own', async (t) => {

@@ -29,8 +29,6 @@ pub(super) struct SocketDocument {
     pub(super) subscription: Option<Subscription>,
     /// The stateless messages that wait for the seat.
     pub(super) early: Vec<String>,
-    /// Whether the client has closed it before it had its seat, although updates had arrived.
-    pub(super) is_left: bool,
 }
 
 impl SocketDocument {
@@ -59,6 +57,8 @@ struct ClosingDocument {
 pub(super) struct SocketDocuments {
     documents: HashMap<SocketName, SocketDocument>,
     opened: u64,
+    /// How often all documents were asked for in turn.
+    turns: usize,
     closing: Vec<ClosingDocument>,
 }
 
@@ -80,7 +80,6 @@ impl SocketDocuments {
             is_entering: false,
             subscription: None,
             early: Vec::new(),
-            is_left: false,
         };
         self.documents.insert(name, added);
     }
@@ -109,6 +108,16 @@ impl SocketDocuments {
     /// Returns the names of all documents.
     pub(super) fn names(&self) -> Vec<SocketName> {
         self.documents.keys().cloned().collect()
+    }
+
+    /// Returns the names of all documents, each time with another one first.
+    pub(super) fn names_in_turn(&mut self) -> Vec<SocketName> {
+        let mut names = self.names();
+        self.turns = self.turns.wrapping_add(1);
+        if let Some(first) = self.turns.checked_rem(names.len()) {
+            names.rotate_left(first);
+        }
+        names
     }
 
     /// Notes that a document was closed. `bytes` is the size of its updates that are not stored, and `has_rest` says whether those

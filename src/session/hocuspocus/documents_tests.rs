@@ -22,6 +22,8 @@ use crate::{
 struct HeldUp(WaitingUpdates);
 
 impl EditorConversation for HeldUp {
+    fn admit(&mut self, _link: Arc<SessionLink>) {}
+
     fn enter(
         &self,
         _subscriber: Subscriber,
@@ -30,7 +32,7 @@ impl EditorConversation for HeldUp {
         pending().boxed()
     }
 
-    fn begin(&mut self, _link: Arc<SessionLink>, _seat: EditorHandle) {}
+    fn begin(&mut self, _seat: EditorHandle) {}
 
     fn receive(&mut self, bytes: &Bytes, _held: Option<Reservation>) -> Result<(), CloseReason> {
         self.0.updates += 1;
@@ -122,4 +124,14 @@ fn documents_that_are_closing_count_until_their_updates_are_stored() {
     assert!(documents.are_full(MAX_WAITING));
     documents.end_rest(keys[0]);
     assert!(!documents.are_full(MAX_WAITING));
+}
+
+#[test]
+fn another_document_is_first_each_time() {
+    let mut documents = documents(&[("one", 0, 0), ("two", 0, 0), ("three", 0, 0)]);
+    let mut first = || documents.names_in_turn().swap_remove(0);
+    let turns = [first(), first(), first(), first(), first(), first()];
+    assert_eq!(turns[..3], turns[3..]);
+    assert!(turns[0] != turns[1] && turns[1] != turns[2] && turns[0] != turns[2]);
+    assert!(SocketDocuments::default().names_in_turn().is_empty());
 }

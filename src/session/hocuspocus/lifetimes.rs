@@ -27,7 +27,6 @@ impl HocuspocusProtocol {
     /// Opens a document for which the client has sent a valid token, unless it is open.
     pub(super) fn open(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
         if let Some(open) = self.documents.get_mut(name) {
-            open.is_left = false;
             // The document is being opened if it has no seat. The room tells the scope then.
             let subscription = open.subscription.as_ref();
             let scope = subscription.map(|open| yjs::scope(open.editor().may_edit()));
@@ -94,7 +93,8 @@ impl HocuspocusProtocol {
         if self.parts.throttle.take(&link.user().id).is_err() {
             return vec![deny(name, "You open documents too often. Wait for a second.")];
         }
-        let conversation = self.editors.converse(document);
+        let mut conversation = self.editors.converse(document);
+        conversation.admit(Arc::clone(link));
         self.documents.add(name.clone(), document, conversation);
         self.enter_documents(link)
     }
@@ -132,26 +132,9 @@ impl HocuspocusProtocol {
     ) -> Effects {
         let Some(name) = self.documents.name_of(key) else { return Vec::new() };
         let Some(open) = self.documents.get_mut(&name) else { return Vec::new() };
-        open.steps.conversation().begin(Arc::clone(link), subscription.editor());
+        open.steps.conversation().begin(subscription.editor());
         open.subscription = Some(subscription);
-        let is_left = open.is_left;
-        let mut effects = self.send_early(&name, link);
-        if is_left {
-            effects.extend(self.close_document(&name).1);
-        }
-        effects
-    }
-
-    /// Closes a document for its client. One without a seat waits for it if updates have arrived, because only with a seat they are
-    /// stored.
-    pub(super) fn leave_document(&mut self, name: &SocketName) -> Effects {
-        match self.documents.get_mut(name) {
-            Some(open) if open.subscription.is_none() && open.steps.has_unsaved_updates() => {
-                open.is_left = true;
-                Vec::new()
-            }
-            Some(_) | None => self.close_document(name).1,
-        }
+        self.send_early(&name, link)
     }
 
     /// Ends a document for this reason, and tells its provider. Closes the session if the reason concerns all documents: the
@@ -183,8 +166,9 @@ impl HocuspocusProtocol {
     pub(super) fn close_document(&mut self, name: &SocketName) -> (bool, Effects) {
         let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
         let (key, waiting) = (closed.key, closed.waiting());
-        // A task of its own, because it must run although the session may end. A step that commits goes on as well.
-        let rest = closed.steps.end().map(|rest| tokio::spawn(rest.in_current_span()));
+        // A task of its own, because it must run although the session may end. A step that commits goes on as well. It may have to open
+        // the room, which is an actor, so it runs where actors can be started.
+        let rest = closed.steps.end().map(|rest| actix_rt::spawn(rest.in_current_span()));
         self.documents.note_closing(&closed, waiting.bytes, rest.is_some());
         let rest = rest.map(|rest| {
             wait(rest.map(move |ended| {

@@ -200,7 +200,7 @@ impl HocuspocusProtocol {
             DocumentMessage::Stateless(payload) => {
                 return self.receive_stateless(&name, payload, link);
             }
-            DocumentMessage::Close => return self.leave_document(&name),
+            DocumentMessage::Close => return self.close_document(&name).1,
             DocumentMessage::Token { .. } | DocumentMessage::Unknown => return Vec::new(),
         };
         if updates.are_too_many() {
@@ -273,9 +273,10 @@ impl HocuspocusProtocol {
         effects
     }
 
-    /// Runs the steps of all documents that are ready, and returns what is left to do.
+    /// Runs the steps of all documents that are ready, and returns what is left to do. Another document is first each time, so that
+    /// each gets its share of what the rate limits allow.
     pub(super) fn advance_all(&mut self, mut effects: Effects, view: &SessionView) -> Effects {
-        for name in self.documents.names() {
+        for name in self.documents.names_in_turn() {
             effects.extend(self.advance(&name, view));
         }
         effects.push(self.pause_if_full(view));

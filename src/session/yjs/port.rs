@@ -83,6 +83,9 @@ pub enum ConversationStep {
 ///
 /// It does no I/O itself: it collects messages, and hands out one step at a time for the session to run.
 pub trait EditorConversation {
+    /// Notes whose editor it is. From then on [`Self::commit_rest`] commits its updates, even if it never has a seat.
+    fn admit(&mut self, link: Arc<SessionLink>);
+
     /// Takes the editor's seat in the room of its document.
     ///
     /// # Errors
@@ -97,7 +100,7 @@ pub trait EditorConversation {
     ) -> BoxFuture<'static, Result<Subscription, CloseReason>>;
 
     /// Begins: the editor has its seat.
-    fn begin(&mut self, link: Arc<SessionLink>, seat: EditorHandle);
+    fn begin(&mut self, seat: EditorHandle);
 
     /// Receives a binary message. `held` is the memory of a large one.
     ///

@@ -39,7 +39,7 @@ pub(in crate::session) struct YjsProtocol {
 /// The result of work of this protocol.
 pub(in crate::session) enum YjsCompletion {
     /// The editor has its seat.
-    Seated { link: Arc<SessionLink>, subscription: Subscription },
+    Seated(Subscription),
     /// The editor gets no seat.
     Refused(CloseReason),
     /// The room has ended the seat.
@@ -75,9 +75,10 @@ impl YjsProtocol {
     /// Takes the editor's seat.
     pub(in crate::session) fn admit(&mut self, link: Arc<SessionLink>) -> Vec<ProtocolEffect> {
         let (ended, seat_end, client_moved) = seat_end::channel();
+        self.steps.conversation().admit(Arc::clone(&link));
         let entering = self.steps.conversation().enter(link.subscriber(), ended);
         let seated = entering.map(|entered| match entered {
-            Ok(subscription) => YjsCompletion::Seated { link, subscription },
+            Ok(subscription) => YjsCompletion::Seated(subscription),
             Err(reason) => YjsCompletion::Refused(reason),
         });
         let ended = seat_end.map(|end| match end {
@@ -116,8 +117,8 @@ impl YjsProtocol {
         view: &SessionView,
     ) -> Vec<ProtocolEffect> {
         match completion {
-            YjsCompletion::Seated { link, subscription } => {
-                self.steps.conversation().begin(link, subscription.editor());
+            YjsCompletion::Seated(subscription) => {
+                self.steps.conversation().begin(subscription.editor());
                 self.subscription = Some(subscription);
                 self.advance(view)
             }
