@@ -58,7 +58,7 @@ pub use slot_search::MAX_SEARCHES_PER_MINUTE;
 pub use socket::{
     AcceptedSession, NewEditor, NewPage, open, open_editor, open_page, refuse_editor,
 };
-pub use throttle::{Throttle, Throttled, cost_of_operation};
+pub use throttle::{RATE_LIMIT_WAIT, Throttle, Throttled, cost_of_operation};
 pub use waiting_throttle::WaitingThrottle;
 pub use yjs::port::{
     ConversationStep, EditorConversation, SavedUpdates, StepOutcome, WaitingUpdates,

@@ -8,6 +8,7 @@ use std::{
     hash::Hash,
     num::NonZeroU32,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use governor::{
@@ -17,6 +18,9 @@ use governor::{
 use thiserror::Error;
 
 use crate::editing::loader::MAX_INLINE_BYTES;
+
+/// How long an action waits that may try again later. Short, compared with the second for which limits are set.
+pub const RATE_LIMIT_WAIT: Duration = Duration::from_millis(20);
 
 /// The bytes of a message that cost as much as an operation.
 const MESSAGE_BYTES: usize = 8 * 1024;
@@ -117,6 +121,16 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// [`Throttled`] if none is left.
     pub fn take(&self, key: &K) -> Result<(), Throttled> {
         self.spend(key).map(drop)
+    }
+
+    /// Spends one action of `key` as soon as one is left. It asks again and again, so only few of a key should wait.
+    ///
+    /// # Cancel safety
+    /// No action is spent.
+    pub(super) async fn wait(&self, key: &K) {
+        while self.take(key).is_err() {
+            tokio::time::sleep(RATE_LIMIT_WAIT).await;
+        }
     }
 
     /// Spends one action of `key`. Returns how many more it could spend at once.

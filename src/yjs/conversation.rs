@@ -3,12 +3,9 @@
 //! While one step runs, the messages for the next are collected. Whatever exceeds a rate limit waits, and delays nothing
 //! else.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
 use bytes::Bytes;
@@ -31,8 +28,8 @@ use crate::{
     metrics::Metrics,
     room::{AWARENESS_TICK, EditorHandle, Rooms, SeatEnded, Subscriber, Subscription},
     session::{
-        ConversationStep, EditorConversation, Limits, OpenEditors, SessionLink, StepOutcome,
-        Throttle, WaitingUpdates,
+        ConversationStep, EditorConversation, Limits, OpenEditors, RATE_LIMIT_WAIT, SessionLink,
+        StepOutcome, Throttle, WaitingUpdates,
     },
     store::Store,
     wire::{
@@ -40,9 +37,6 @@ use crate::{
         yjs::{self, ClientClocks, Malformed},
     },
 };
-
-/// How long an editor waits that has exhausted a rate limit. Short, compared with the second for which limits are set.
-const RATE_LIMIT_WAIT: Duration = Duration::from_millis(20);
 
 /// What conversations need from the node.
 pub struct EditorParts {

@@ -118,6 +118,27 @@ test('thirty documents share one socket and one connection slot', async (t) => {
   await until('The document is open again', () => alices.provider.awareness.getStates().size === 2);
 });
 
+test('a page that opens more documents than the rate allows has all of them after a while', async (t) => {
+  const slow = await Server.start({ env: { COSCRIBE__LIMITS__OPERATIONS_PER_SECOND: '10' } });
+  t.after(() => slow.stop());
+  const carol = await Person.register(slow, 'Carol');
+  const names = [];
+  for (let number = 0; number < 20; number += 1) {
+    const operation = 'mutation ($key: String!) { createDocument(title: "Many", content: "Here", key: $key) { id } }';
+    const created = await until('The document is created', async () => {
+      return (await carol.run(operation, { key: `many/${number}` })).data?.createDocument;
+    });
+    // Half of them by their keys, which are looked up first.
+    names.push(number % 2 === 0 ? created.id : `many/${number}`);
+  }
+  const page = pageOf(t, carol);
+  const documents = await Promise.all(names.map((name) => page.open(name)));
+  for (const document of documents) {
+    assert.equal(document.content, 'Here');
+    assert.deepEqual(document.denials, []);
+  }
+});
+
 test('documents are opened by their keys, and one that does not exist is denied', async (t) => {
   const operation = 'mutation ($key: String!) { createDocument(title: "Wiki", content: "By key", key: $key) { id } }';
   const create = async (key) => data(await alice.run(operation, { key })).createDocument.id;

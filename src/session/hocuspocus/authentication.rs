@@ -42,7 +42,7 @@ impl HocuspocusProtocol {
             return Vec::new();
         };
         self.tokens.accept(token);
-        let mut effects = self.open(&name, &link);
+        let mut effects = self.open(&name, &link, view);
         effects.extend(self.handle_backlog(&link, view));
         self.advance_all(effects, view)
     }
@@ -134,15 +134,13 @@ impl HocuspocusProtocol {
         name: &SocketName,
         token: String,
         link: &Arc<SessionLink>,
+        view: &SessionView,
     ) -> Effects {
         match self.tokens.receive(name, token, link.user().id) {
-            TokenStep::Accepted => self.open(name, link),
+            TokenStep::Accepted => self.open(name, link, view),
             TokenStep::Check(check) => {
                 let checked = check.map(HocuspocusCompletion::Token);
                 vec![wait(checked)]
-            }
-            TokenStep::TooMany => {
-                vec![deny(name, "You send tokens too often. Wait for a second.")]
             }
         }
     }
@@ -161,7 +159,7 @@ impl HocuspocusProtocol {
                 self.tokens.accept(token);
                 let expires_at = view.expires_at.max(identified.expires_at);
                 let mut effects = vec![ProtocolEffect::ExtendTo(expires_at)];
-                effects.extend(self.open(&name, link));
+                effects.extend(self.open(&name, link, view));
                 effects
             }
             Ok(_other_user) => {

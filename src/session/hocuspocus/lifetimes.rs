@@ -16,7 +16,7 @@ use crate::{
     domain::{DocumentId, DocumentName, Party},
     room::Subscription,
     session::{
-        IdentityError, SessionLink,
+        IdentityError, RATE_LIMIT_WAIT, SessionLink,
         protocol::{ProtocolEffect, SessionView},
         yjs::seat_end,
     },
@@ -25,7 +25,12 @@ use crate::{
 
 impl HocuspocusProtocol {
     /// Opens a document for which the client has sent a valid token, unless it is open.
-    pub(super) fn open(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
+    pub(super) fn open(
+        &mut self,
+        name: &SocketName,
+        link: &Arc<SessionLink>,
+        view: &SessionView,
+    ) -> Effects {
         if let Some(open) = self.documents.get_mut(name) {
             // The document is being opened if it has no seat. The room tells the scope then.
             let subscription = open.subscription.as_ref();
@@ -33,7 +38,7 @@ impl HocuspocusProtocol {
             return scope.map(|scope| reply(name.named(&scope))).into_iter().collect();
         }
         match name.document().parse() {
-            Ok(DocumentName::Id(document)) => self.open_document(name, document, link),
+            Ok(DocumentName::Id(document)) => self.open_document(name, document, link, view),
             Ok(key @ DocumentName::Key(_)) => self.look_up(name, key, link),
             Err(_no_name) => vec![deny(name, &CloseReason::Forbidden.text())],
         }
@@ -42,12 +47,12 @@ impl HocuspocusProtocol {
     /// Asks which document has a key. The messages behind it wait.
     fn look_up(&mut self, name: &SocketName, key: DocumentName, link: &SessionLink) -> Effects {
         let user = link.user().id;
-        if self.parts.throttle.take(&user).is_err() {
-            return vec![deny(name, "You open documents too often. Wait for a second.")];
-        }
         self.looked_up = Some(name.clone());
-        let identity = self.parts.identity.clone();
-        let found = async move { identity.find_document(&key, Party::User(user)).await };
+        let (identity, throttle) = (self.parts.identity.clone(), Arc::clone(&self.parts.throttle));
+        let found = async move {
+            throttle.wait(&user).await;
+            identity.find_document(&key, Party::User(user)).await
+        };
         vec![wait(found.map(HocuspocusCompletion::Found))]
     }
 
@@ -60,7 +65,7 @@ impl HocuspocusProtocol {
     ) -> Effects {
         let Some(name) = self.looked_up.take() else { return Vec::new() };
         let mut effects = match found {
-            Ok(document) => self.open_document(&name, document, link),
+            Ok(document) => self.open_document(&name, document, link, view),
             Err(error) => match CloseReason::from(&error) {
                 reason @ CloseReason::Unavailable => vec![ProtocolEffect::Close(reason)],
                 reason => vec![deny(&name, &reason.text())],
@@ -75,6 +80,7 @@ impl HocuspocusProtocol {
         name: &SocketName,
         document: DocumentId,
         link: &Arc<SessionLink>,
+        view: &SessionView,
     ) -> Effects {
         if self.documents.has(document) {
             return vec![deny(
@@ -89,23 +95,31 @@ impl HocuspocusProtocol {
             );
             return vec![deny(name, &why)];
         }
-        // Access is read from the store, as by an operation.
-        if self.parts.throttle.take(&link.user().id).is_err() {
-            return vec![deny(name, "You open documents too often. Wait for a second.")];
-        }
         let mut conversation = self.editors.converse(document);
         conversation.admit(Arc::clone(link));
         self.documents.add(name.clone(), document, conversation);
-        self.enter_documents(link)
+        self.enter_documents(link, view)
     }
 
-    /// Requests the seats of the documents that were opened and can be entered.
-    pub(super) fn enter_documents(&mut self, link: &Arc<SessionLink>) -> Effects {
-        let names = self.documents.to_enter();
-        names.iter().flat_map(|name| self.enter(name, link)).collect()
+    /// Requests the seats of the documents that were opened and can be entered. Each reads access from the store, as an operation does,
+    /// so those above the rate of the user wait: a page that opens many at once has all of them after a while.
+    pub(super) fn enter_documents(
+        &mut self,
+        link: &Arc<SessionLink>,
+        view: &SessionView,
+    ) -> Effects {
+        let mut effects = Vec::new();
+        for name in self.documents.to_enter() {
+            if self.parts.throttle.take(&link.user().id).is_err() {
+                effects.extend(self.wake_later(view.now + RATE_LIMIT_WAIT));
+                break;
+            }
+            effects.extend(self.enter(&name, link));
+        }
+        effects
     }
 
-    pub(super) fn enter(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
+    fn enter(&mut self, name: &SocketName, link: &Arc<SessionLink>) -> Effects {
         let Some(open) = self.documents.get_mut(name) else { return Vec::new() };
         open.is_entering = true;
         let key = open.key;

@@ -178,7 +178,7 @@ impl HocuspocusProtocol {
             PageMessage::Document(name, message) => (name, message),
         };
         if let DocumentMessage::Token { token, .. } = message {
-            return self.receive_token(&name, token, link);
+            return self.receive_token(&name, token, link, view);
         }
         let is_flushing = self.is_flushing;
         let Some(open) = self.documents.get_mut(&name) else { return Vec::new() };
@@ -235,7 +235,7 @@ impl HocuspocusProtocol {
             }
             HocuspocusCompletion::RestEnded(key) => {
                 self.documents.end_rest(key);
-                self.enter_documents(&link)
+                self.enter_documents(&link, view)
             }
             HocuspocusCompletion::ClientMoved => return vec![ProtocolEffect::Probe],
             HocuspocusCompletion::SeatReleased => return Vec::new(),
@@ -266,7 +266,7 @@ impl HocuspocusProtocol {
             }
             None => {
                 self.documents.end_step(key);
-                self.enter_documents(link)
+                self.enter_documents(link, view)
             }
         };
         effects.push(self.pause_if_full(view));
@@ -318,7 +318,7 @@ impl HocuspocusProtocol {
         effects
     }
 
-    fn wake_later(&mut self, at: Instant) -> Option<ProtocolEffect> {
+    pub(super) fn wake_later(&mut self, at: Instant) -> Option<ProtocolEffect> {
         if self.wake_at.is_some_and(|earlier| earlier <= at) {
             return None;
         }
@@ -331,7 +331,11 @@ impl HocuspocusProtocol {
         if self.wake_at == Some(at) {
             self.wake_at = None;
         }
-        self.advance_all(Vec::new(), view)
+        let effects = match &self.stage {
+            Stage::Admitted(link) => self.enter_documents(&Arc::clone(link), view),
+            Stage::Unknown | Stage::Authenticating { .. } => Vec::new(),
+        };
+        self.advance_all(effects, view)
     }
 
     /// Returns what follows from the outcome of a document's step.

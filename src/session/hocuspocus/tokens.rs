@@ -27,8 +27,6 @@ pub(super) enum TokenStep {
     Accepted,
     /// It is to be checked.
     Check(LocalBoxFuture<'static, Result<Identified, IdentityError>>),
-    /// The user sends too many.
-    TooMany,
 }
 
 impl SocketTokens {
@@ -47,13 +45,14 @@ impl SocketTokens {
         if self.accepted.as_ref() == Some(&token) {
             return TokenStep::Accepted;
         }
-        // To verify a token of an outside issuer takes as long as a small operation.
-        if self.parts.throttle.take(&user).is_err() {
-            return TokenStep::TooMany;
-        }
-        let identity = self.parts.identity.clone();
+        let (identity, throttle) = (self.parts.identity.clone(), Arc::clone(&self.parts.throttle));
         self.checking = Some((name.clone(), token.clone()));
-        TokenStep::Check(async move { identity.of(&token).await }.boxed_local())
+        let checking = async move {
+            // To verify a token of an outside issuer takes as long as a small operation.
+            throttle.wait(&user).await;
+            identity.of(&token).await
+        };
+        TokenStep::Check(checking.boxed_local())
     }
 
     /// Returns the document and the token that were being checked.
