@@ -11,6 +11,7 @@ import * as Y from 'yjs';
 
 import { Browser } from './support/browser.js';
 import { createDocument, grant, readDocument } from './support/documents.js';
+import { Page } from './support/page.js';
 import { until } from './support/patience.js';
 import { data, Person } from './support/person.js';
 import { PrefixProxy } from './support/prefix-proxy.js';
@@ -64,9 +65,14 @@ class Side {
   }
 
   /** Opens the side of one user alone. */
-  static async openAlone(t, document, name) {
-    const window = await openWindow(t, `${server.url}/?side=${name.toLowerCase()}&document=${document}`);
-    return new Side(window, name).opened();
+  static async openAlone(t, document, name, options) {
+    return (await Side.show(t, document, name, options)).opened();
+  }
+
+  /** Opens the page of one user alone, which may not get the document. */
+  static async show(t, document, name, options) {
+    const window = await openWindow(t, `${server.url}/?side=${name.toLowerCase()}&document=${document}`, options);
+    return new Side(window, name);
   }
 
   async opened() {
@@ -201,8 +207,8 @@ async function storedIn(window, { id }, document) {
   return doc.getXmlFragment('prosemirror').toString().replace(/<[^>]*>/g, '');
 }
 
-async function openWindow(t, address) {
-  const window = await browser.open(address);
+async function openWindow(t, address, options) {
+  const window = await browser.open(address, options);
   t.after(() => window.close());
   return window;
 }
@@ -314,6 +320,51 @@ test('a user who loses access is told so', async (t) => {
   await bobs.expect('status', /^Your access changed: /);
   await bobs.expect('isEditable', false);
   assert.equal(await bobs.content, 'Mine');
+});
+
+test('a limit that passes does not end the page', async (t) => {
+  const document = await shared('Limited');
+  const pages = Array.from({ length: 10 }, () => new Page(alice));
+  t.after(() => pages.forEach((page) => page.close()));
+  await Promise.all(pages.map((page) => page.open(document)));
+  const alices = await Side.show(t, document, 'Alice');
+  await alices.expect('status', /^Reconnecting: You have too many connections open/);
+  assert.equal(await alices.isEditable, false);
+
+  pages.pop().close();
+  await alices.opened();
+  await alices.type('Typed');
+  await alices.expect('status', /^Saved/);
+});
+
+test('a user without access is told so, and has it after a reload', async (t) => {
+  const { id } = await createDocument(alice, 'Closed to Bob');
+  const bobs = await Side.show(t, id, 'Bob');
+  await bobs.expect('status', /^No access: .*ask its owner for access/);
+  assert.equal(await bobs.isEditable, false);
+  await grant(alice, id, 'EDIT', bob.email);
+  await bobs.click('Reload');
+  await bobs.opened();
+});
+
+test('a browser that stores nothing can edit, and tells that nothing is kept', async (t) => {
+  const document = await shared('Nothing is kept');
+  const before = () => {
+    const blocked = () => {
+      throw new DOMException('The user has blocked it', 'SecurityError');
+    };
+    indexedDB.open = blocked;
+    indexedDB.databases = async () => blocked();
+  };
+  const alices = await Side.openAlone(t, document, 'Alice', { before });
+  await alices.type('Typed');
+  await alices.expect('status', /^Saved/);
+  await alices.click('Work offline');
+  await alices.expect('status', 'Offline, changes kept here until you close this page');
+  await alices.type(', and more');
+  await alices.click('Work offline');
+  await alices.expect('status', /^Saved/);
+  assert.equal((await readDocument(alice, document)).content, 'Typed, and more');
 });
 
 test('nothing is lost when the server is killed', async (t) => {

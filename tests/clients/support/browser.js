@@ -38,10 +38,11 @@ export class Browser {
     return browser;
   }
 
-  /** Opens `address` in a window that behaves as if it had the focus. */
-  async open(address) {
+  /** Opens `address` in a window that behaves as if it had the focus. `before` runs in each of its pages before their scripts. */
+  async open(address, { before } = {}) {
     const context = await this.#chromium.createBrowserContext();
     const page = await context.newPage();
+    if (before) await page.evaluateOnNewDocument(before);
     const window = new Window(context, page);
     const session = await page.createCDPSession();
     await session.send('Emulation.setFocusEmulationEnabled', { enabled: true });

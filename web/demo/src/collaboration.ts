@@ -23,13 +23,21 @@ export type Status =
   | { kind: 'saved'; version: number | undefined }
   /** The server has refused a change, which is kept here only. */
   | { kind: 'unsaved'; reason: string }
-  | { kind: 'offline' }
-  | { kind: 'reconnecting' }
+  /** There is no connection. Changes survive a reload only if the browser keeps a copy. */
+  | { kind: 'offline'; keepsCopy: boolean }
+  /** The connection is lost, or the server does not admit the user for now, for this reason. */
+  | { kind: 'reconnecting'; reason: string | undefined }
   /** The server refuses the user, or the copy: it belongs to another history of the document, or cannot be used. */
-  | { kind: 'refused'; reason: string; isCopy: boolean };
+  | { kind: 'refused'; reason: string; cause: Refusal };
+
+/** Why the server refuses: the user never had access, has lost it, or has a copy that cannot be used. */
+export type Refusal = 'access' | 'changed access' | 'copy';
 
 /** The code of the provider for a document that the server has closed. The socket stays open. */
 const DOCUMENT_CLOSED = 1000;
+
+/** The code with which the server closes a connection for a reason that may pass, such as a limit. */
+const TRY_AGAIN_LATER = 1013;
 
 /** Messages of the server itself begin with this, and are JSON. */
 const SERVER_MESSAGE = 'coscribe:';
@@ -45,9 +53,14 @@ export class Collaboration {
   #mayEdit = false;
   #wasOpen = false;
   #worksOffline = false;
+  #keepsCopy = true;
   #version: number | undefined;
   #notice: string | undefined;
-  #refusal: { reason: string; isCopy: boolean } | undefined;
+  #refusal: { reason: string; cause: Refusal } | undefined;
+  /** Whether to connect no more, because the same connection would be refused again. */
+  #isOver = false;
+  /** Why the server closed the connection last, if that may pass. */
+  #obstacle: string | undefined;
 
   constructor(
     readonly documentId: string,
@@ -80,7 +93,9 @@ export class Collaboration {
     session.onRenewed(() => void (this.provider.isAuthenticated && this.provider.sendToken()));
     window.addEventListener('online', this.#connect);
     window.addEventListener('offline', this.#connect);
-    void this.#copy.whenSynced.then(this.#connect);
+    // A browser that stores nothing, for example because its user has blocked that, has no copy.
+    const withoutCopy = () => void (this.#keepsCopy = false);
+    void this.#copy._db.then(() => this.#copy.whenSynced.then(() => {}), withoutCopy).then(this.#connect);
   }
 
   /** Calls `listener` after each change of what this object tells. */
@@ -90,8 +105,11 @@ export class Collaboration {
 
   get status(): Status {
     if (this.#refusal) return { kind: 'refused', ...this.#refusal };
-    if (this.isOffline) return { kind: 'offline' };
-    if (!this.provider.isAuthenticated || !this.provider.synced) return { kind: this.#wasOpen ? 'reconnecting' : 'opening' };
+    if (this.isOffline) return { kind: 'offline', keepsCopy: this.#keepsCopy };
+    if (!this.provider.isAuthenticated || !this.provider.synced) {
+      const isNew = !this.#wasOpen && !this.#obstacle;
+      return isNew ? { kind: 'opening' } : { kind: 'reconnecting', reason: this.#obstacle };
+    }
     if (this.#notice) return { kind: 'unsaved', reason: this.#notice };
     // The server acknowledges a change when it is stored, not when it is received.
     if (this.#mayEdit && this.provider.hasUnsyncedChanges) return { kind: 'saving' };
@@ -128,7 +146,7 @@ export class Collaboration {
 
   /** Connects or disconnects, as it should be now. */
   readonly #connect = (): void => {
-    if (this.isOffline || this.#refusal) this.#socket.disconnect();
+    if (this.isOffline || this.#isOver) this.#socket.disconnect();
     else void this.#socket.connect();
     this.#changed();
   };
@@ -136,6 +154,7 @@ export class Collaboration {
   #authenticated(scope: string): void {
     this.#mayEdit = scope === 'read-write';
     this.#wasOpen = true;
+    this.#refusal = this.#obstacle = undefined;
     this.#changed();
   }
 
@@ -145,22 +164,41 @@ export class Collaboration {
       try {
         return await this.session.token();
       } catch (cause) {
-        if (cause instanceof OperationError) throw cause;
+        if (cause instanceof OperationError) {
+          this.#end(cause.message, 'changed access');
+          throw cause;
+        }
         await new Promise((resolve) => setTimeout(resolve, 1000));
       }
     }
   }
 
+  /** Tells why the server does not open the document. It closes the connection after that if the reason may pass. */
+  #refused(reason: string, cause: Refusal = this.#wasOpen ? 'changed access' : 'access'): void {
+    this.#refusal ??= { reason, cause };
+    this.#changed();
+  }
+
   /** Stops, because the same connection would be refused again. */
-  #refused(reason: string, isCopy = false): void {
-    this.#refusal = { reason, isCopy };
+  #end(reason: string, cause?: Refusal): void {
+    this.#refused(reason, cause);
+    this.#isOver = true;
     this.#connect();
   }
 
   #closed({ code, reason }: { code: number; reason: string }): void {
-    // The server gives a reason when it closes one document: the copy belongs to another history, or is damaged.
-    if (code === DOCUMENT_CLOSED && reason) this.#refused(reason, true);
-    if (code >= 4400 && code < 4500) this.#refused(reason);
+    if (code === DOCUMENT_CLOSED) {
+      // The server gives a reason when it closes one document: the access is lost, which it has said already, or the copy belongs
+      // to another history, or is damaged.
+      if (reason) this.#end(reason, 'copy');
+    } else if (code >= 4400 && code < 4500) {
+      this.#end(reason);
+    } else if (!this.#isOver) {
+      // The provider connects again.
+      this.#refusal = undefined;
+      this.#obstacle = code === TRY_AGAIN_LATER ? reason : undefined;
+    }
+    this.#changed();
   }
 
   #receive(payload: string): void {
@@ -182,7 +220,8 @@ export class Collaboration {
 
 /** Removes all copies of a user's documents in this browser, for example when the user signs out. */
 export async function removeCopies(userId: string): Promise<void> {
-  for (const { name } of await indexedDB.databases()) {
+  const databases = await indexedDB.databases().catch(() => []); // A browser that stores nothing has none.
+  for (const { name } of databases) {
     if (name?.startsWith(copiesOf(userId))) indexedDB.deleteDatabase(name);
   }
 }

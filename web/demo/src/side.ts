@@ -1,6 +1,6 @@
 // One side of the page: an open document as one user sees it.
 
-import { Collaboration, type Status } from './collaboration';
+import { Collaboration, type Refusal, type Status } from './collaboration';
 import { element, icon } from './dom';
 import { createEditor, createToolbar } from './editor';
 import { HistoryPanel } from './history';
@@ -22,7 +22,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
   const access = element('p', { class: 'access', role: 'status' });
   const discardAndReload = async () => {
     const { status } = open;
-    if (status.kind === 'refused' && status.isCopy) await open.discardCopy();
+    if (status.kind === 'refused' && status.cause === 'copy') await open.discardCopy();
     location.reload();
   };
   const reload = element('button', { type: 'button', class: 'quiet', hidden: true, click: () => void discardAndReload() });
@@ -77,7 +77,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
     // Every key changes this line between two texts, which nobody wants to listen to.
     status.ariaLive = ['saving', 'saved', 'opening'].includes(open.status.kind) ? 'off' : 'polite';
     reload.hidden = open.status.kind !== 'refused';
-    reload.textContent = open.status.kind === 'refused' && open.status.isCopy ? 'Discard this copy and reload' : 'Reload';
+    reload.textContent = open.status.kind === 'refused' && open.status.cause === 'copy' ? 'Discard this copy and reload' : 'Reload';
     offlineButton.ariaPressed = String(open.isOffline);
     people.replaceChildren(...open.people.map((person) => createPerson(person, person.id === session.account.id)));
 
@@ -114,6 +114,12 @@ function createPerson({ name, color }: { name: string; color: string }, isUser: 
   return person;
 }
 
+const REFUSALS: Record<Refusal, string> = {
+  access: 'No access',
+  'changed access': 'Your access changed',
+  copy: 'Closed',
+};
+
 function describe(status: Status): string {
   switch (status.kind) {
     case 'opening':
@@ -125,10 +131,10 @@ function describe(status: Status): string {
     case 'unsaved':
       return `Not saved: ${status.reason}`;
     case 'offline':
-      return 'Offline, changes kept here';
+      return status.keepsCopy ? 'Offline, changes kept here' : 'Offline, changes kept here until you close this page';
     case 'reconnecting':
-      return 'Reconnecting…';
+      return status.reason ? `Reconnecting: ${status.reason}` : 'Reconnecting…';
     case 'refused':
-      return `${status.isCopy ? 'Closed' : 'Your access changed'}: ${status.reason}`;
+      return `${REFUSALS[status.cause]}: ${status.reason}`;
   }
 }
