@@ -103,6 +103,9 @@ impl From<ApplyError> for EditError {
             ApplyError::DeltaMismatch(misfit) => Self::DeltaMismatch(misfit),
             ApplyError::TooLarge { size, limit } => Self::TooLarge { size, limit },
             ApplyError::TooManyStructs { limit } => Self::TooManyStructs { limit },
+            ApplyError::TooManyFormats { limit } => {
+                Self::Merge(MergeError::TooManyFormats { limit })
+            }
             ApplyError::Exhausted(exhausted) => exhausted.into(),
         }
     }

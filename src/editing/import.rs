@@ -89,6 +89,14 @@ pub enum ImportError {
         /// The limit.
         limit: usize,
     },
+    /// Its formats would be copied too often when it is read.
+    #[error(
+        "it has too many formats: the different names of formats in a text times the formatted places in it are more than {limit}"
+    )]
+    TooManyFormats {
+        /// The most that all texts of the document may have together.
+        limit: u64,
+    },
     /// It is the state of a document of coscribe.
     #[error(
         "it has the history of another document of coscribe, which `copyDocument` copies; import states of other servers"
@@ -165,6 +173,7 @@ impl ImportLimits {
                 ImportError::TooManyStructs { limit }
             }
             MergeError::TooManyClients { limit } => ImportError::TooManyClients { limit },
+            MergeError::TooManyFormats { limit } => ImportError::TooManyFormats { limit },
             MergeError::Unrelated => ImportError::Unrelated,
             MergeError::MissingDependencies => ImportError::Incomplete,
             error @ (MergeError::Malformed(_)

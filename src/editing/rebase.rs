@@ -235,6 +235,7 @@ fn merge_weight(replica: &Replica, bytes: usize) -> usize {
         + structs.saturating_mul(replica.weight() / DOCUMENT_BYTES_PER_UNIT)
         + replica.weight() / WALKED_BYTES_PER_UNIT
         + replica.conflict_check_weight(bytes)
+        + replica.format_check_weight(bytes)
 }
 
 /// Returns the limits of a merge that begins when they are called with its budget.

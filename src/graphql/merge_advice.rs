@@ -30,6 +30,10 @@ pub(super) fn merge_advice(error: &MergeError) -> String {
         MergeError::TooManyClients { limit } => format!(
             "The document has changes of {limit} Yjs clients, the most that it may have. Write to a new document."
         ),
+        MergeError::TooManyFormats { limit } => format!(
+            "The document has too many formats: the different names of formats in a text times the formatted places in it are more \
+             than {limit}. Use one name with several values, or remove formats."
+        ),
         MergeError::TooLarge { size, limit } => format!(
             "The document would have {size} bytes; a document holds at most {limit}. Write to several documents."
         ),

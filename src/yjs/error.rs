@@ -91,6 +91,10 @@ fn merge_remedy(error: &MergeError) -> Remedy {
             "The document has changes from {limit} pages (Yjs clients), the most that it may have. Copy its text to a new \
              document."
         )),
+        MergeError::TooManyFormats { limit } => Remedy::Refuse(format!(
+            "The document has too many formats: the different names of formats in a text times the formatted places in it are more \
+             than {limit}. Undo, or remove formats."
+        )),
         MergeError::TooLarge { size, limit } => too_large(*size, *limit),
         MergeError::NotText => Remedy::Refuse(
             "The root type \"content\" holds text. Use another name for other types.".to_owned(),

@@ -7,7 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use protocol::wire::yjs::{Depths, MAX_CLIENT, Outline, OutlineError, SupportedUpdate};
+use protocol::wire::yjs::{
+    Depths, FormatGrowth, MAX_CLIENT, Outline, OutlineError, SupportedUpdate,
+};
 use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _};
 
 use super::{
@@ -138,6 +140,7 @@ impl Replica {
         let document = self.doc.transact().state_vector();
         let mut clocks = Clocks { document, updates: HashMap::new() };
         let (mut inspected, mut effects) = (Inspected::default(), Effects::NONE);
+        let mut growth = FormatGrowth::default();
         // An update may depend on a later one: an editor that answers sync step 1 sends everything it has.
         let requirements = pending.iter().flatten().map(|read| read.outline.requirements());
         let mut dependencies = Dependencies::new(requirements, |client| clocks.of(client));
@@ -156,6 +159,7 @@ impl Replica {
             let added = self.conflicts.add(&outline, known);
             added.map_err(|error| MergeError::Malformed(error.to_string()))?;
             effects.add(&outline, known, update.len());
+            growth.add(outline.format_growth(known));
             if self.content.has_pairs() {
                 let in_document = |client| clocks.document.get(&ClientID::new(client));
                 let splits = outline.distant_splits(&in_document);
@@ -177,6 +181,8 @@ impl Replica {
             if size > limit {
                 return Err(MergeError::TooLarge { size, limit });
             }
+            let outlines: Vec<_> = inspected.updates.iter().map(|(_, outline)| outline).collect();
+            self.check_formats(growth, &outlines)?;
             // The last check: it replaces what was counted before the updates.
             self.check_conflicts(inspected.updates.iter().map(|(_, outline)| outline))?;
         }

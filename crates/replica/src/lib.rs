@@ -17,6 +17,7 @@ mod content_json;
 mod cuts;
 mod delta_steps;
 mod dependencies;
+mod format_limit;
 mod inspection;
 mod json_allowance;
 mod large_update;

@@ -23,6 +23,7 @@ use yrs::{Observable as _, ReadTxn as _, StateVector, Text as _, TransactionMut}
 use super::{
     cuts::Splits,
     delta_steps::{besides_present, present_formats, steps_of_event},
+    format_limit::TooManyFormats,
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
     replica::Replica,
@@ -92,6 +93,12 @@ pub enum MergeError {
         /// The maximum number.
         limit: usize,
     },
+    /// The formats of the document would be copied too often when its texts are read.
+    #[error("the formats of the document would be copied more than {limit} times")]
+    TooManyFormats {
+        /// The maximum of the names of formats in a text times its pieces, added up over the texts.
+        limit: u64,
+    },
     /// The document would become too large.
     #[error("the document would have {size} bytes; the limit is {limit}")]
     TooLarge {
@@ -103,6 +110,12 @@ pub enum MergeError {
     /// An update adds content to the root type `content` that is not text.
     #[error("the update uses the root type `content` as another type than text")]
     NotText,
+}
+
+impl From<TooManyFormats> for MergeError {
+    fn from(TooManyFormats { limit }: TooManyFormats) -> Self {
+        Self::TooManyFormats { limit }
+    }
 }
 
 /// The result of a merge.

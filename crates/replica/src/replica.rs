@@ -29,6 +29,7 @@ use yrs::{
 use super::{
     conflicts::ConflictMeter,
     delta_steps::{most_formats, yjs_step},
+    format_limit::{FormatMeter, TooManyFormats, growth_of},
     panic_guard::guarded,
     parts::apply_stored,
     splits::split_at_steps,
@@ -97,9 +98,21 @@ pub enum ApplyError {
         /// The maximum number.
         limit: usize,
     },
+    /// The formats of the document would be copied too often.
+    #[error("the formats of the document would be copied more than {limit} times")]
+    TooManyFormats {
+        /// The maximum of the names of formats in a text times its pieces, added up over the texts.
+        limit: u64,
+    },
     /// It was stopped, or the budget ended.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
+}
+
+impl From<TooManyFormats> for ApplyError {
+    fn from(TooManyFormats { limit }: TooManyFormats) -> Self {
+        Self::TooManyFormats { limit }
+    }
 }
 
 /// The Yjs document and plain text of an open document.
@@ -113,6 +126,7 @@ pub struct Replica {
     pub(crate) depths: Option<Depths>,
     pub(crate) conflicts: ConflictMeter,
     pub(crate) structs: StructMeter,
+    pub(crate) formats: FormatMeter,
     /// Whether the text may have formats. While it has none, nobody reads them before a change.
     pub(crate) may_have_formats: AtomicBool,
 }
@@ -139,6 +153,7 @@ impl Replica {
             depths: None,
             conflicts: ConflictMeter::default(),
             structs: StructMeter::default(),
+            formats: FormatMeter::default(),
             may_have_formats: AtomicBool::new(true),
         }
     }
@@ -191,7 +206,7 @@ impl Replica {
         updates: impl IntoIterator<Item = &'a [u8]>,
         budget: &Budget,
     ) -> Result<Self, StateError> {
-        let Self { doc, text, weight, structs, .. } = &mut self;
+        let Self { doc, text, weight, structs, formats, .. } = &mut self;
         let applied = guarded(doc, |txn| {
             for update in updates {
                 let mut outline = read_stored(update)?;
@@ -199,6 +214,7 @@ impl Replica {
                     return Ok(Err(exhausted));
                 }
                 weight.add(update.len());
+                formats.add(outline.format_growth(|_client| 0));
                 match structs.most() {
                     0 => *structs = StructMeter::counted(outline.struct_count()),
                     _ => structs.add(most_added_by(&outline)),
@@ -227,6 +243,7 @@ impl Replica {
         let mut outline = read_stored(update).map_err(CorruptDocument)?;
         self.inspect_stored(&outline).map_err(|error| CorruptDocument(error.to_string()))?;
         self.structs.add(most_added_by(&outline));
+        self.formats.add(outline.format_growth(|_client| 0));
         if !outline.is_text_only() {
             self.may_have_formats = AtomicBool::new(true);
         }
@@ -298,6 +315,9 @@ impl Replica {
         // A text may exceed a limit that was lowered after it was written. It may still shrink.
         if content.bytes() > limit && content.bytes() > self.content.bytes() {
             return Err(ApplyError::TooLarge { size: content.bytes(), limit });
+        }
+        if delta.rich_bytes() > 0 || around > 0 {
+            self.check_formats(growth_of(delta.ops(), around), &[])?;
         }
         let mut txn = self.doc.transact_mut();
         split_at_steps(&self.text, &mut txn, delta.ops());

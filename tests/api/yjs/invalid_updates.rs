@@ -1,7 +1,9 @@
 //! Updates of Yjs editors that the server refuses: too large, or of an unrelated history.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kit::{Client as _, Pair, new_doc, sync_message};
-use yrs::{Map as _, ReadTxn as _, Transact as _, WriteTxn as _};
+use serde_json::json;
+use yrs::{Any, Map as _, ReadTxn as _, Text as _, Transact as _, WriteTxn as _, types::Attrs};
 
 #[actix_web::test]
 async fn updates_over_a_limit_are_refused() {
@@ -106,4 +108,51 @@ async fn an_update_that_changes_the_type_of_the_text_is_refused() {
     assert!(reason.contains("content"), "{reason}");
     assert_eq!(pair.alice.read(pair.document).await["version"], 1);
     pair.stop(editor).await;
+}
+
+#[actix_web::test]
+async fn formats_that_would_take_too_much_memory_are_refused() {
+    let pair = Pair::start().await;
+    let doc = new_doc();
+    let text = doc.get_or_insert_text("notes");
+    let mut txn = doc.transact_mut();
+    for _object in 0..2_000 {
+        text.insert_embed(&mut txn, 0, Any::from_json(r#"{"image":"dot.png"}"#).unwrap());
+    }
+    let names = (0..2_000).map(|name| (format!("format-{name}").into(), Any::from(true)));
+    text.format(&mut txn, 0, 2_000, names.collect::<Attrs>());
+    let update = txn.encode_update_v1();
+    drop(txn);
+
+    let editor = pair.bob.open_editor(pair.document).await;
+    editor.send_update(&update).await;
+    let state = editor.expect("a denial", |state| state.denials == 1).await;
+    assert!(state.denial.unwrap().contains("too many formats"));
+    editor.close().await;
+
+    let mutation = "mutation($id: ID!, $update: Bytes!) {
+        applyUpdate(documentId: $id, update: $update) { version } }";
+    let variables = json!({ "id": pair.document, "update": STANDARD.encode(&update) });
+    let refused = pair.alice.run(mutation, variables).await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+
+    // Deltas that give the text a new format in each of many places.
+    let mut codes = Vec::new();
+    for round in 0..40_u32 {
+        let names = (0..100).map(|name| (format!("f-{round}-{name}"), json!(true)));
+        let attributes: serde_json::Map<_, _> = names.collect();
+        let delta = json!([{ "retain": 8, "attributes": attributes }]);
+        let mutation = "mutation($id: ID!, $base: Int!, $delta: [DeltaOp!]!) {
+            editDocument(documentId: $id, baseVersion: $base, delta: $delta) { version } }";
+        let base = pair.alice.read(pair.document).await["version"].clone();
+        let variables = json!({ "id": pair.document, "base": base, "delta": delta });
+        let edited = pair.alice.run(mutation, variables).await;
+        match edited.is_ok() {
+            true => assert!(codes.is_empty(), "nothing is stored after a refusal"),
+            false => codes.push(edited.code().to_owned()),
+        }
+    }
+    assert!(!codes.is_empty() && codes.iter().all(|code| code == "BAD_USER_INPUT"), "{codes:?}");
+    assert_eq!(pair.alice.read_text(pair.document).await, "Welcome.");
+    pair.stop(()).await;
 }

@@ -137,6 +137,7 @@ impl Replica {
         self.conflicts.confirm();
         self.weight.add(update.len());
         self.structs.add(most_added_by(&outline));
+        self.note_format_growth(outline.format_growth(known))?;
         // They are read again before the next update with types.
         self.depths = None;
         let limit = bounds.document_structs;

@@ -49,6 +49,13 @@ impl List {
         Self((hasher.finish() << 1) | (self.0 & 1))
     }
 
+    /// Returns this list inside the type that the item with this id holds.
+    pub(super) fn inside_of(self, parent: Id) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (self, parent).hash(&mut hasher);
+        Self((hasher.finish() << 1) | (self.0 & 1))
+    }
+
     /// Whether it is the entry of a map.
     pub(super) fn is_keyed(self) -> bool {
         self.0 & 1 == 1
@@ -113,7 +120,7 @@ impl ConflictBound {
 
 /// Returns the structs that a document has after these outlines in this order, client by client. As the library does, it
 /// ignores what an outline says of clocks that are known already.
-fn union(outlines: &[&Outline]) -> Vec<Struct> {
+pub(super) fn union(outlines: &[&Outline]) -> Vec<Struct> {
     let (mut all, mut known) = (Vec::new(), HashMap::<u64, u32>::new());
     for part in outlines.iter().flat_map(|outline| &outline.structs) {
         let known = known.entry(part.id.client).or_default();

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use super::{
+    format_copies::name_number,
     lib0::{Lib0Reader, MAX_VALUE_DEPTH, Malformed},
     outline::{DELETED, EMBED, Outline, STRING, TYPE, read_length},
     subdocuments::is_wrapped,
     unsupported::Replacement,
+    update_struct::Rich,
 };
 use crate::wire::{json_surrogates, json_values::count_values};
 
@@ -27,12 +29,21 @@ pub(super) struct ReadContent {
     pub(super) length: u32,
     /// Whether the library decodes it as Yjs encodes it, or it is a subdocument that can be wrapped.
     pub(super) is_supported: bool,
+    /// What it is to the formats of a text.
+    pub(super) rich: Rich,
 }
 
 impl ReadContent {
     fn supported(length: u32) -> Self {
-        Self { length, is_supported: true }
+        Self { length, is_supported: true, rich: Rich::No }
     }
+}
+
+/// A JSON text.
+struct ReadJson {
+    /// Whether the library can parse it.
+    is_supported: bool,
+    is_null: bool,
 }
 
 impl Outline {
@@ -42,7 +53,7 @@ impl Outline {
         reader: &mut Lib0Reader<'_>,
         kind: u8,
     ) -> Result<ReadContent, Malformed> {
-        let mut is_supported = true;
+        let (mut is_supported, mut rich) = (true, Rich::No);
         match kind {
             DELETED => return Ok(ReadContent::supported(read_length(reader)?)),
             STRING => {
@@ -54,10 +65,15 @@ impl Outline {
             }
             ANY | JSON => return read_values(reader, kind),
             BINARY => is_supported = !is_wrapped(reader.buffer()?),
-            EMBED => is_supported = self.read_json(reader)?,
+            EMBED => {
+                rich = Rich::Piece;
+                is_supported = self.read_json(reader)?.is_supported;
+            }
             FORMAT => {
-                reader.text()?;
-                is_supported = self.read_json(reader)?;
+                let name = name_number(reader.text()?);
+                let value = self.read_json(reader)?;
+                rich = if value.is_null { Rich::Piece } else { Rich::Format(name) };
+                is_supported = value.is_supported;
             }
             SUBDOCUMENT => {
                 reader.text()?;
@@ -65,6 +81,7 @@ impl Outline {
             }
             TYPE => {
                 self.has_types = true;
+                rich = Rich::Piece;
                 match reader.number()? {
                     // Array, map, text, XML fragment, XML text.
                     0 | 1 | 2 | 4 | 6 => {}
@@ -81,11 +98,11 @@ impl Outline {
             }
             _ => return Err(Malformed("content of this kind is not supported")),
         }
-        Ok(ReadContent { length: 1, is_supported })
+        Ok(ReadContent { length: 1, is_supported, rich })
     }
 
-    /// Reads JSON, and notes halves of surrogate pairs in it. Returns whether the library can parse it.
-    fn read_json(&mut self, reader: &mut Lib0Reader<'_>) -> Result<bool, Malformed> {
+    /// Reads JSON, and notes halves of surrogate pairs in it.
+    fn read_json(&mut self, reader: &mut Lib0Reader<'_>) -> Result<ReadJson, Malformed> {
         let json = reader.text()?;
         let end = reader.position();
         let replaced = json_surrogates::replaced(json);
@@ -94,7 +111,7 @@ impl Outline {
         if is_supported && matches!(replaced, Cow::Owned(_)) {
             self.replacements.push(Replacement::Json(end - json.len(), end));
         }
-        Ok(is_supported)
+        Ok(ReadJson { is_supported, is_null: json == "null" })
     }
 }
 
@@ -114,5 +131,5 @@ fn read_values(reader: &mut Lib0Reader<'_>, kind: u8) -> Result<ReadContent, Mal
     if length == 0 && !is_supported {
         return Err(Malformed("an item has no values"));
     }
-    Ok(ReadContent { length, is_supported })
+    Ok(ReadContent { length, is_supported, rich: Rich::No })
 }

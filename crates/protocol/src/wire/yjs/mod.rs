@@ -5,7 +5,7 @@
 //! shared types. So an update of a few bytes that announces gigabytes, or nests without end, is rejected as bytes.
 //! [`Outline::insertion_parts`] and [`Outline::deletion_parts`] divide an update, [`ConflictBound`] and
 //! [`ConflictGrowth`] bound the work of inserting its structs, and [`Outline::supported`] replaces content that the server
-//! cannot keep, and wraps subdocuments, which [`for_clients`] unwraps.
+//! cannot keep, and wraps subdocuments, which [`for_clients`] unwraps. [`FormatCopies`] bounds the work of reading formats.
 //!
 //! Sources: y-protocols `PROTOCOL.md` for the messages, lib0 and Yjs 13 (update format 1) for the encodings.
 
@@ -14,6 +14,7 @@ mod conflict_growth;
 mod conflicts;
 mod deletions;
 mod depths;
+mod format_copies;
 mod item_content;
 mod lib0;
 mod message;
@@ -29,6 +30,7 @@ pub use conflict_growth::{ConflictGrowth, RootEntries};
 pub use conflicts::ConflictBound;
 pub use deletions::DeletionPart;
 pub use depths::Depths;
+pub use format_copies::{FormatCopies, FormatGrowth};
 pub(super) use lib0::Lib0Reader;
 pub use lib0::Malformed;
 pub use message::{

@@ -18,7 +18,7 @@ use super::{
     item_content::{BINARY, ReadContent, SUBDOCUMENT},
     lib0::{Lib0Reader, Malformed},
     unsupported::{ReplacedItem, Replacement},
-    update_struct::{Id, ParentRef, Struct},
+    update_struct::{Id, ParentRef, Rich, Struct},
 };
 
 /// The maximum clock. The library computes differences of clocks in 32 bits.
@@ -73,6 +73,8 @@ pub struct Outline {
     /// The shared types and embedded objects in it.
     pub(super) nodes: u64,
     has_non_text: bool,
+    /// Whether it has formats, embedded objects or shared types.
+    pub(super) has_pieces: bool,
     /// Whether it leaves out some clocks between its structs.
     pub(super) has_skips: bool,
     /// What has to be replaced before the library decodes the update, in its order.
@@ -179,7 +181,14 @@ impl Outline {
                 self.has_non_text = true;
                 let parent = ParentRef::Root(List::NONE);
                 let encoded = (first, reader.position());
-                self.structs.push(Struct { id, length, parent, may_have_children: true, encoded });
+                self.structs.push(Struct {
+                    id,
+                    length,
+                    parent,
+                    may_have_children: true,
+                    rich: Rich::No,
+                    encoded,
+                });
                 return Ok(length);
             }
             _ => {}
@@ -188,7 +197,8 @@ impl Outline {
         let kind = info & KIND;
         self.has_non_text |= kind != STRING;
         let content = reader.position();
-        let ReadContent { length, is_supported } = self.read_content(reader, kind)?;
+        let ReadContent { length, is_supported, rich } = self.read_content(reader, kind)?;
+        self.has_pieces |= rich != Rich::No;
         let item = ReplacedItem { id, length, info: first, content: (content, reader.position()) };
         match kind {
             SUBDOCUMENT if is_supported => {
@@ -206,7 +216,7 @@ impl Outline {
         if length > 0 {
             let may_have_children = matches!(kind, TYPE | DELETED);
             let encoded = (first, reader.position());
-            self.structs.push(Struct { id, length, parent, may_have_children, encoded });
+            self.structs.push(Struct { id, length, parent, may_have_children, rich, encoded });
         }
         Ok(length)
     }

@@ -39,6 +39,17 @@ impl ParentRef {
     }
 }
 
+/// What a struct is to the formats of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rich {
+    /// Text, a value, or something that was deleted.
+    No,
+    /// An embedded object, a shared type, or the end of a format.
+    Piece,
+    /// The beginning of a format whose name has this number.
+    Format(u64),
+}
+
 /// A struct of an update.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Struct {
@@ -47,6 +58,7 @@ pub(super) struct Struct {
     pub(super) parent: ParentRef,
     /// Whether it is a shared type, or may have been one before its deletion.
     pub(super) may_have_children: bool,
+    pub(super) rich: Rich,
     /// Where its encoding begins in the update, and where it ends.
     pub(super) encoded: (usize, usize),
 }
