@@ -105,7 +105,9 @@ async fn read_text(
     let target = Target { document, version, party: Party::Node };
     let mut tail = LogTail::new(store.clone(), target, oldest.version);
     let read = move || match oldest.state {
-        SnapshotState::Yjs(state) => Replica::text_of(&state, &Budget::unlimited()),
+        SnapshotState::Yjs(state) => {
+            Replica::text_of(&state, &Budget::unlimited()).map(|(text, _)| text)
+        }
         SnapshotState::Plain(text) => Ok(Content::from(&*text)),
     };
     let mut content = off_thread(usize::MAX, read).await?.map_err(|error| match error {

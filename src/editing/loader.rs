@@ -109,6 +109,13 @@ pub(crate) struct DocumentLoader {
     closed_off: Arc<ClosedOff>,
 }
 
+/// The text of a document, which is that of the root type `content`.
+pub(crate) struct LoadedContent {
+    pub(crate) content: Content,
+    /// Whether another root type was named as the body when the document was created.
+    pub(crate) has_other_body: bool,
+}
+
 /// A loaded replica.
 pub(crate) struct LoadedReplica {
     pub(crate) replica: Replica,
@@ -186,6 +193,19 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<Content, LoadError> {
+        Ok(self.text(document, version, party).await?.content)
+    }
+
+    /// As [`content`](Self::content). Tells besides whether the text is the body.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub(crate) async fn text(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<LoadedContent, LoadError> {
         let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
         let mut has_hole = false;
         let content = loop {
@@ -208,14 +228,17 @@ impl DocumentLoader {
         loading.finish(content)
     }
 
-    async fn read_content(&self, loading: &mut DocumentLoad<'_>) -> Result<Content, LoadError> {
+    async fn read_content(
+        &self,
+        loading: &mut DocumentLoad<'_>,
+    ) -> Result<LoadedContent, LoadError> {
         let (snapshot, cost) = self.snapshot(loading).await?;
         let mut tail = self.tail(loading.target, snapshot.version);
         let make = move |budget: &Budget| match snapshot.state {
             SnapshotState::Yjs(state) => Replica::text_of(&state, budget),
-            SnapshotState::Plain(text) => Ok(Content::from(&*text)),
+            SnapshotState::Plain(text) => Ok((Content::from(&*text), false)),
         };
-        let mut content = loading.work(cost, make).await?;
+        let (mut content, has_other_body) = loading.work(cost, make).await?;
         while let Some(page) = next_page(&mut tail, loading).await? {
             let cost = weight(&page);
             let compose = move |_budget: &Budget| {
@@ -226,7 +249,7 @@ impl DocumentLoader {
             };
             content = loading.work(cost, compose).await?;
         }
-        Ok(content)
+        Ok(LoadedContent { content, has_other_body })
     }
 
     /// Loads the replica of a document at a version for a party. A text from before there were snapshots is given one first, so that every

@@ -387,8 +387,8 @@ fn rebase_and_apply(
     if delta.is_empty() {
         return (replica, Ok(None));
     }
-    // The author has read the text of a tree, to which no delta refers.
-    if let Some(root) = replica.tree_with_text() {
+    // The author has read the text of another root type, to which no delta refers.
+    if let Some(root) = replica.other_body() {
         return (replica, Err(EditError::OtherBody { root }));
     }
     if let Err(error) = check_rich(&delta, &mut replica, bounds.max_state) {

@@ -441,7 +441,7 @@ fn report_edit(error: &EditError) -> ErrorReport {
              stored. Change it with an editor, or with `applyUpdate`."
         )),
         EditError::OtherBody { root } => ErrorReport::bad_input(format!(
-            "The text of this document is in the tree {root:?}, which texts and deltas cannot change. Nothing was stored. Use \
+            "The text of this document is in the root type {root:?}, which texts and deltas cannot change. Nothing was stored. Use \
              `replaceBody` or `applyUpdate`."
         )),
         EditError::TooMuchToRestore => ErrorReport::bad_input(

@@ -40,6 +40,8 @@ pub struct DocumentDraft {
     pub title: Title,
     /// Its content.
     pub content: DraftContent,
+    /// The name of the root type that is its body, if it is named.
+    pub body: Option<String>,
     /// Its metadata.
     pub metadata: Metadata,
     /// Its key, if it gets one.
@@ -51,7 +53,7 @@ impl DocumentDraft {
     #[must_use]
     pub fn new(title: Title, text: Text) -> Self {
         let content = DraftContent::Text(text);
-        Self { title, content, metadata: Metadata::empty(), key: None }
+        Self { title, content, body: None, metadata: Metadata::empty(), key: None }
     }
 }
 
@@ -65,20 +67,20 @@ impl DraftContent {
         }
     }
 
-    /// Returns a document with this content.
+    /// Returns a document with this content, and the body with this name.
     ///
     /// # Errors
     /// It breaks a rule or a limit, or takes too much work.
-    fn into_replica(self, bounds: &MergeBounds) -> Result<Replica, EditError> {
+    fn into_replica(self, name: Option<&str>, bounds: &MergeBounds) -> Result<Replica, EditError> {
         match self {
-            Self::Text(text) => Ok(Replica::of(text.as_str())),
+            Self::Text(text) => Ok(Replica::with_body(text.as_str(), name)),
             Self::Body(body) => {
-                let (replica, written) = Replica::of("").replace_body(&body, bounds);
+                let (replica, written) = Replica::with_body("", name).replace_body(&body, bounds);
                 written?;
                 replica.ok_or(EditError::TooMuchWork)
             }
             Self::Update(update) => {
-                let (replica, merged) = Replica::of("").merge(&[update], bounds);
+                let (replica, merged) = Replica::with_body("", name).merge(&[update], bounds);
                 // A document is created with all of its content, or not at all.
                 match merged? {
                     Some(merged) if merged.leaves_out => {
@@ -98,7 +100,7 @@ impl Rooms {
     /// [`EditError::Store`]: the owner has no account, a quota is used up, the key is taken, or the store failed. [`EditError::Busy`]: the
     /// content is large, and too much other large work waits. Otherwise the content breaks a rule or a limit.
     pub async fn create(&self, owner: UserId, draft: DocumentDraft) -> Result<Document, EditError> {
-        let DocumentDraft { title, content, metadata, key } = draft;
+        let DocumentDraft { title, content, body, metadata, key } = draft;
         let store = &self.parts().store;
         store.check_change_allowance(owner)?;
         let bytes = content.bytes();
@@ -107,7 +109,8 @@ impl Rooms {
             false => None,
         };
         let bounds = self.bounds_of_creation();
-        let replica = off_thread(bytes, move || content.into_replica(&bounds)).await??;
+        let make = move || content.into_replica(body.as_deref(), &bounds);
+        let replica = off_thread(bytes, make).await??;
         let (size, state) = (replica.content().bytes(), replica.state());
         Ok(store.create(owner, NewDocument { title, size, state, metadata, key }).await?)
     }

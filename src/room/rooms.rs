@@ -142,25 +142,12 @@ impl Rooms {
         Ok(self.shared.parts.open_documents.open(user, document)?)
     }
 
-    /// Returns the text of a document at a version, for a party. Does not check access.
-    ///
-    /// # Errors
-    /// [`LoadError::NotKept`] if the document was deleted or the version is no longer kept, [`LoadError::Busy`] if it is large
-    /// and too many large texts are being loaded.
-    pub async fn content_at(
-        &self,
-        document: DocumentId,
-        version: Version,
-        party: Party,
-    ) -> Result<Content, LoadError> {
-        self.shared.loader.content(document, version, party).await
-    }
-
     /// Returns the plain text of the body of a document at a version, for a party. Reads it beside the snapshot of that version if it is
     /// kept there, and otherwise from the Yjs document. Does not check access.
     ///
     /// # Errors
-    /// As [`content_at`](Self::content_at).
+    /// [`LoadError::NotKept`] if the document was deleted or the version is no longer kept, [`LoadError::Busy`] if it is large
+    /// and too many large texts are being loaded.
     pub async fn text_at(
         &self,
         document: DocumentId,
@@ -172,9 +159,9 @@ impl Rooms {
         if let Some(text) = kept {
             return Ok(Content::from(&*text));
         }
-        let content = self.content_at(document, version, party).await?;
-        if content.bytes() > 0 {
-            return Ok(content);
+        let text = self.shared.loader.text(document, version, party).await?;
+        if text.content.bytes() > 0 && !text.has_other_body {
+            return Ok(text.content);
         }
         let write =
             |replica: &Replica| Content::from(&*replica.body_text(usize::MAX).unwrap_or_default());
@@ -207,7 +194,7 @@ impl Rooms {
     /// Returns what `make` makes of the Yjs document at a version, for a party. Does not check access.
     ///
     /// # Errors
-    /// As [`content_at`](Self::content_at).
+    /// As [`text_at`](Self::text_at).
     pub(crate) async fn read_replica<T: Send + 'static>(
         &self,
         document: DocumentId,
@@ -230,7 +217,7 @@ impl Rooms {
     /// Returns the content of a document at an earlier version, for a party that restores it. Does not check access.
     ///
     /// # Errors
-    /// As [`content_at`](Self::content_at).
+    /// As [`text_at`](Self::text_at).
     pub async fn load_earlier(
         &self,
         document: DocumentId,
@@ -243,7 +230,7 @@ impl Rooms {
     /// Compares two versions of a document, for a party. Does not check access.
     ///
     /// # Errors
-    /// [`HistoryError`]; of its load errors as [`content_at`](Self::content_at).
+    /// [`HistoryError`]; of its load errors as [`text_at`](Self::text_at).
     pub(crate) async fn compare_versions(
         &self,
         versions: VersionPair,

@@ -165,6 +165,64 @@ async fn a_document_is_created_with_a_body_or_an_update() {
 }
 
 #[actix_web::test]
+async fn the_body_that_was_named_at_creation_stays_the_body() {
+    let Pair { node, alice, bob, .. } = Pair::start().await;
+    let shown = async |id: DocumentId| {
+        let now = alice.read(id).await;
+        let operation = "query($id: ID!, $version: Int!) {
+            documentAt(documentId: $id, version: $version) { content body } }";
+        let variables = json!({ "id": id, "version": now["version"] });
+        let at = alice.run(operation, variables).await.value();
+        assert_eq!(at["content"], now["content"]);
+        (at["content"].as_str().unwrap().to_owned(), at["body"].clone())
+    };
+    let id_of = |created: Value| created["id"].as_str().unwrap().parse::<DocumentId>().unwrap();
+
+    // An empty document whose editor is Tiptap. What a page writes into other root types first is not the body.
+    let id = id_of(create(&alice, json!({ "root": "prosemirror" })).await.value());
+    alice.grant(id, &bob, "EDIT").await.value();
+    let editor = bob.open_editor_with_receipts(id).await;
+    editor.insert(0, "A title in the root type content").await;
+    editor.expect_saved().await;
+    assert_eq!(shown(id).await, (String::new(), Value::Null));
+    let written = json!({ "body": [paragraph("One")], "base": version(&alice, id).await });
+    replace(&alice, id, written).await.value();
+    let expected = ("One".to_owned(), json!([paragraph("One")]));
+    assert_eq!(shown(id).await, expected);
+    for operation in [
+        "editDocument(documentId: $id, baseVersion: 2, delta: [{ insert: \"Mine\" }])",
+        "updateDocument(id: $id, content: \"Mine\")",
+    ] {
+        let mutation = format!("mutation($id: ID!) {{ {operation} {{ version }} }}");
+        let answer = alice.run(&mutation, json!({ "id": id })).await;
+        assert!(answer.error()["message"].as_str().unwrap().contains("\"prosemirror\""));
+    }
+    // A copy, and the document after its room has written a snapshot, have the same body.
+    let copy = "mutation($id: ID!) { copyDocument(documentId: $id) { id } }";
+    let copy = id_of(alice.run(copy, json!({ "id": id })).await.value());
+    assert_eq!(shown(copy).await, expected);
+    editor.close().await;
+    node.expect_rooms_closed().await;
+    assert_eq!(shown(id).await, expected);
+
+    // The text stays the body although a tree has text as well.
+    let id = id_of(create(&alice, json!({ "content": "Plain", "root": "content" })).await.value());
+    let written = json!({ "body": [paragraph("Tree")], "base": 1, "root": "default" });
+    replace(&alice, id, written).await.value();
+    assert_eq!(shown(id).await.0, "Plain");
+
+    for wrong in [
+        json!({ "root": "" }),
+        json!({ "root": "coscribe" }),
+        json!({ "root": "x".repeat(201) }),
+        json!({ "content": "text", "root": "prosemirror" }),
+    ] {
+        assert_eq!(create(&alice, wrong).await.code(), "BAD_USER_INPUT");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn wrong_trees_and_readers_are_refused() {
     let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;

@@ -11,7 +11,11 @@ use yrs::{
     Any, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _, types::text::YChange,
 };
 
-use super::{branches::branch_of, content_json::is_tree, replica::Replica};
+use super::{
+    branches::branch_of,
+    content_json::is_tree,
+    replica::{Replica, TEXT},
+};
 
 /// The kinds of nodes that break a line: of Tiptap and BlockNote, of the basic schema of ProseMirror, and of Lexical.
 const LINE_BREAKS: [&str; 3] = ["hardBreak", "hard_break", "linebreak"];
@@ -24,11 +28,10 @@ impl Replica {
     /// than `max_bytes` bytes.
     #[must_use]
     pub fn body_text(&self, max_bytes: usize) -> Option<String> {
-        let text = self.content();
-        if text.bytes() > 0 {
+        let (text, name) = (self.content(), self.body_root());
+        if name == TEXT {
             return (text.bytes() <= max_bytes).then(|| text.to_string());
         }
-        let name = self.body_root();
         let txn = self.doc.transact();
         let root = txn.root_refs().find(|(root, _)| *root == name).map(|(_, root)| root);
         let mut blocks = BlockWriter { txn: &txn, text: String::new(), is_first: true, max_bytes };
@@ -38,10 +41,13 @@ impl Replica {
         (!blocks.is_full()).then_some(blocks.text)
     }
 
-    /// Returns the name of the root type that has the text of the document, if that is a tree of XML. Other texts may be there beside
-    /// `content`, such as a title.
+    /// Returns the name of the root type that has the text of the document, if deltas cannot change it: another one than `content` was
+    /// named as the body, or a tree of XML has text. Other texts may be there beside `content`, such as a title.
     #[must_use]
-    pub fn tree_with_text(&self) -> Option<String> {
+    pub fn other_body(&self) -> Option<String> {
+        if let Some(name) = self.named_body() {
+            return (name != TEXT).then_some(name);
+        }
         if self.content().bytes() > 0 || self.body_text(0).is_some() {
             return None;
         }

@@ -89,13 +89,13 @@ fn a_tree_is_the_body_although_there_are_maps_and_lists() {
 #[test]
 fn a_tree_has_the_text_if_content_is_empty() {
     let tree = |words: &str| json!([{ "type": "paragraph", "content": [text(words)] }]);
-    assert_eq!(of("default", tree("Plan")).tree_with_text().as_deref(), Some("default"));
-    assert_eq!(of("default", json!([{ "type": "paragraph" }])).tree_with_text(), None);
-    assert_eq!(of("map", json!({ "theme": "dark" })).tree_with_text(), None);
+    assert_eq!(of("default", tree("Plan")).other_body().as_deref(), Some("default"));
+    assert_eq!(of("default", json!([{ "type": "paragraph" }])).other_body(), None);
+    assert_eq!(of("map", json!({ "theme": "dark" })).other_body(), None);
     // A title beside the text.
-    assert_eq!(of("title", json!([{ "insert": "Plan" }])).tree_with_text(), None);
-    assert_eq!(Replica::of("mine").tree_with_text(), None);
-    assert_eq!(Replica::of("").tree_with_text(), None);
+    assert_eq!(of("title", json!([{ "insert": "Plan" }])).other_body(), None);
+    assert_eq!(Replica::of("mine").other_body(), None);
+    assert_eq!(Replica::of("").other_body(), None);
 }
 
 #[test]

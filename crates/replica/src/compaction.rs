@@ -37,7 +37,7 @@ impl Replica {
     /// # Errors
     /// [`Uncopied`]. Nothing is lost: this document is unchanged.
     pub fn compacted(&self) -> Result<Self, Uncopied> {
-        let mut copy = Self::of("");
+        let mut copy = Self::with_body("", self.named_body().as_deref());
         let has_subdocuments = count_subdocuments(&self.state()) > 0;
         let txn = self.doc.transact();
         for (name, root) in txn.root_refs().filter(|(name, _)| *name != MARKS) {

@@ -14,9 +14,10 @@ use yrs::{
 };
 
 use super::{
+    body::DocumentBody,
     branches::branch_of,
     json_allowance::{JsonAllowance, JsonTooLarge},
-    replica::{MARKS, Replica, TEXT},
+    replica::{BODY, MARKS, Replica, TEXT},
     subdocuments::guid_of,
 };
 
@@ -65,11 +66,27 @@ impl Replica {
 }
 
 impl Replica {
-    /// Returns the name of the root type that is the body of the document: `content` if it has text. Otherwise the first other one, by
-    /// name, that has content: a tree of XML if there is one, then a text or list, and a map only if there is nothing else. Many
-    /// applications keep settings in a map and notes in a list.
+    /// Returns the name of the root type that was named as the body when the document was created.
+    #[must_use]
+    pub fn named_body(&self) -> Option<String> {
+        let txn = self.doc.transact();
+        match txn.get_map(MARKS)?.get(&txn, BODY)? {
+            // Editors can write into the map as well.
+            Out::Any(Any::String(name)) => {
+                DocumentBody::is_root_name(&name).then(|| name.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the name of the root type that is the body of the document: the one that was named when it was created. Without a name
+    /// it is `content` if that has text, and otherwise the first other one, by name, that has content: a tree of XML if there is one,
+    /// then a text or list, and a map only if there is nothing else. Many applications keep settings in a map and notes in a list.
     #[must_use]
     pub fn body_root(&self) -> String {
+        if let Some(name) = self.named_body() {
+            return name;
+        }
         let txn = self.doc.transact();
         if self.text.len(&txn) > 0 {
             return TEXT.to_owned();

@@ -40,9 +40,10 @@ use super::{
 /// The name of the text's root type: `doc.getText('content')`.
 pub(crate) const TEXT: &str = "content";
 
-/// The root map of the history mark, and its key.
+/// The root map of the history mark, and its key. The same map names the body, if the document was created with a name for it.
 pub(crate) const MARKS: &str = "coscribe";
 const MARK: &str = "history";
+pub(crate) const BODY: &str = "body";
 
 /// A stored state or update is not a valid Yjs v1 update, or stored changes do not fit each other.
 #[derive(Debug, Clone, Error)]
@@ -161,19 +162,29 @@ impl Replica {
     /// Creates a document with this text and a new history mark.
     #[must_use]
     pub fn of(text: &str) -> Self {
+        Self::with_body(text, None)
+    }
+
+    /// Creates a document with this text and a new history mark, whose body is the root type with this name. `None` if the body is
+    /// found by what is written.
+    #[must_use]
+    pub fn with_body(text: &str, body: Option<&str>) -> Self {
         let mark = fresh_mark();
         let mut replica = Self::empty(mark);
         let marks = replica.doc.get_or_insert_map(MARKS);
         {
             let mut txn = replica.doc.transact_mut();
             marks.insert(&mut txn, MARK, format!("{:x}", mark.get()));
+            if let Some(body) = body {
+                marks.insert(&mut txn, BODY, body);
+            }
             if !text.is_empty() {
                 replica.text.insert(&mut txn, 0, text);
             }
         }
         replica.content = Content::from(text);
         replica.weight.add(text.len());
-        replica.structs = StructMeter::counted(2);
+        replica.structs = StructMeter::counted(2 + usize::from(body.is_some()));
         replica.may_have_formats = AtomicBool::new(false);
         replica
     }
@@ -273,12 +284,14 @@ impl Replica {
         }
     }
 
-    /// Returns the plain text of a stored state.
+    /// Returns the text of a stored state, and whether another root type was named as the body.
     ///
     /// # Errors
     /// [`StateError`].
-    pub fn text_of(state: &[u8], budget: &Budget) -> Result<Content, StateError> {
-        Self::load(state, budget).map(|replica| replica.content)
+    pub fn text_of(state: &[u8], budget: &Budget) -> Result<(Content, bool), StateError> {
+        let replica = Self::load(state, budget)?;
+        let has_other_body = replica.named_body().is_some_and(|name| name != TEXT);
+        Ok((replica.content, has_other_body))
     }
 
     /// Returns the most structs that a delta adds to end the formats around what it inserts, and to begin them again.

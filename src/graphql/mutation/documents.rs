@@ -43,7 +43,9 @@ impl DocumentMutations {
     /// digits, `-`, `_`, `.`, `:` and `/`. Fails with `CONFLICT` if another document has the key.
     ///
     /// The document begins with a text (`content`), with the content of a root type of Yjs (`body`, as for `replaceBody`; `root` is
-    /// `content` unless it is given), or with a Yjs v1 update (`update`, as for `applyUpdate`). Send one of them.
+    /// `content` unless it is given), or with a Yjs v1 update (`update`, as for `applyUpdate`). Send one of them, or none. `root` names
+    /// the root type that is the body for good, whatever else is written into the document: `content`, `body` and `replaceBody` are about
+    /// it.
     #[allow(clippy::too_many_arguments, reason = "the schema names each of them")]
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn create_document(
@@ -68,11 +70,13 @@ impl DocumentMutations {
             let message = "A document begins with one content. Provide `content`, `body` or `update`, not several of them.";
             return Err(InvalidInput::new(message).into());
         }
+        let named = root.as_deref();
+        check_body_name(named, has_text)?;
         let known = Content::from(content.as_str());
         let (content, known) = match (body, update) {
             (Some(JsonValue(json)), _) => {
-                let root = root.as_deref().unwrap_or(Replica::TEXT_ROOT);
-                let body = DocumentBody::new(root, kind.map(Into::into), json).map_err(mismatch)?;
+                let name = named.unwrap_or(Replica::TEXT_ROOT);
+                let body = DocumentBody::new(name, kind.map(Into::into), json).map_err(mismatch)?;
                 (DraftContent::Body(body), None)
             }
             (None, Some(Base64(update))) => (DraftContent::Update(update), None),
@@ -80,7 +84,7 @@ impl DocumentMutations {
         };
         let metadata = checked_metadata(metadata)?.unwrap_or_default();
         let key = key.as_deref().map(DocumentKey::new).transpose()?;
-        let draft = DocumentDraft { title, content, metadata, key };
+        let draft = DocumentDraft { title, content, body: root, metadata, key };
         let document = api.rooms.create(owner.id, draft).await?;
         Ok(DocumentType {
             owner: Some(owner.clone()),
@@ -207,6 +211,26 @@ async fn change_key(
     api.store.set_key(user, document.id, key.as_ref()).await?;
     loaders(ctx)?.forget_keys();
     Ok(DocumentType::new(document, access))
+}
+
+/// Checks the name of the body of a new document.
+///
+/// # Errors
+/// No root type can have it, or the document begins with a text, which is in the root type `content`.
+fn check_body_name(name: Option<&str>, has_text: bool) -> Result<(), InvalidInput> {
+    let Some(name) = name else { return Ok(()) };
+    if !DocumentBody::is_root_name(name) {
+        let most = DocumentBody::MAX_ROOT_NAME;
+        return Err(InvalidInput::new(format!(
+            "`root` is {name:?}. Use a name of 1 to {most} bytes other than \"coscribe\"."
+        )));
+    }
+    if has_text && name != Replica::TEXT_ROOT {
+        return Err(InvalidInput::new(
+            "A text (`content`) is in the root type \"content\". Leave `root` out, or provide `body`.",
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the metadata that a client has sent, if any.

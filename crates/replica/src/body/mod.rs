@@ -30,9 +30,6 @@ use super::{
     restoration::{RestoreError, Restored},
 };
 
-/// The most bytes of the name of a root type.
-const MAX_ROOT_NAME: usize = 200;
-
 /// What a root type is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyKind {
@@ -87,15 +84,19 @@ pub struct DocumentBody {
 }
 
 impl DocumentBody {
+    /// The most bytes of the name of a root type.
+    pub const MAX_ROOT_NAME: usize = 200;
+
     /// Reads the content of the root type `root`. Without a kind, the tree tells it: an object with `ops` or a list of steps is a
     /// text, a node `doc` or a list of nodes is XML, another object is a map, and another list is a list.
     ///
     /// # Errors
     /// [`BodyMismatch`]: it is not content of this kind, is nested too deeply, or the root type cannot have it.
     pub fn new(root: &str, kind: Option<BodyKind>, json: Value) -> Result<Self, BodyMismatch> {
-        if root.is_empty() || root.len() > MAX_ROOT_NAME || root == MARKS {
+        if !Self::is_root_name(root) {
+            let most = Self::MAX_ROOT_NAME;
             return Err(BodyMismatch::new(format!(
-                "cannot be written into the root type {root:?}. Use a name of 1 to {MAX_ROOT_NAME} bytes other than {MARKS:?}."
+                "cannot be written into the root type {root:?}. Use a name of 1 to {most} bytes other than {MARKS:?}."
             )));
         }
         let kind = kind.unwrap_or_else(|| json::kind_of(&json));
@@ -106,6 +107,12 @@ impl DocumentBody {
         }
         BodyReader::new(&MarkNames::default()).read(kind, &json, None)?;
         Ok(Self { root: root.to_owned(), kind, json })
+    }
+
+    /// Whether a root type with this name can be the body.
+    #[must_use]
+    pub fn is_root_name(name: &str) -> bool {
+        !name.is_empty() && name.len() <= Self::MAX_ROOT_NAME && name != MARKS
     }
 
     /// The name of the root type.
