@@ -127,7 +127,7 @@ async fn expect_stored(pair: &Pair, peer: &TestNode, text: &str) {
     let snapshot = snapshot.unwrap().unwrap();
     assert!(snapshot.version <= head.version);
     let SnapshotState::Yjs(state) = snapshot.state else { panic!("a plain text") };
-    let Ok(content) = Replica::text_of(&state, &Budget::unlimited()) else {
+    let Ok((content, _)) = Replica::text_of(&state, &Budget::unlimited()) else {
         panic!("a damaged snapshot")
     };
     assert!(!content.to_string().contains("BURN"), "{content:?}");
