@@ -225,7 +225,7 @@ impl Server {
     async fn content_at(&self, version: i64) -> Content {
         self.backend
             .rooms
-            .content_at(self.document, Version::new(version), Party::Node)
+            .text_at(self.document, Version::new(version), Party::Node)
             .await
             .unwrap()
     }
