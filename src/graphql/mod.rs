@@ -17,6 +17,7 @@ mod cursor_mutation;
 mod cursor_template;
 mod engine;
 mod error;
+mod error_report;
 mod hourly_allowances;
 mod loaders;
 mod merge_advice;

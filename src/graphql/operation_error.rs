@@ -3,7 +3,7 @@
 use async_graphql::ServerError;
 use bytes::Bytes;
 
-use super::error::INTERNAL;
+use super::error_report::INTERNAL;
 use crate::{
     editing::LoadError,
     wire::{ErrorCode, graphql_ws, shortened},
