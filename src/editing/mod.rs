@@ -13,6 +13,7 @@
 
 mod acknowledgement;
 mod body_change;
+mod change_contents;
 mod closed_off;
 mod compact;
 pub(crate) mod document_load;
@@ -27,6 +28,8 @@ pub(crate) mod full_document;
 mod history_error;
 mod import;
 mod job;
+mod load_error;
+mod load_queues;
 pub(crate) mod loader;
 mod lock_pace;
 pub(crate) mod log_tail;
@@ -39,6 +42,7 @@ pub(crate) mod recent;
 pub(crate) mod relayed_updates;
 mod request;
 pub(crate) mod reversal;
+mod snapshot_search;
 pub(crate) mod snapshot_writer;
 mod stage;
 mod stoppable;
@@ -48,6 +52,7 @@ pub(crate) mod turn_document;
 pub(crate) mod turn_exchange;
 pub(crate) mod version_difference;
 pub(crate) mod work_permits;
+mod worker_thread;
 
 pub use acknowledgement::Acknowledgement;
 pub use body_change::BodyChange;
@@ -62,7 +67,7 @@ pub use history_error::HistoryError;
 pub use import::{
     ImportError, ImportLimits, ImportedChange, ImportedState, merge_import, read_import,
 };
-pub use loader::LoadError;
+pub use load_error::LoadError;
 pub use replica::{
     ApplyBounds, ApplyError, BodyKind, BodyMismatch, ChangeCounts, CorruptDocument, Difference,
     DocumentBody, Insertions, MergeBounds, MergeError, Merged, Passage, PassagePage, PassageSearch,
