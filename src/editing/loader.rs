@@ -1,109 +1,39 @@
 //! Loads texts and replicas from the store: a snapshot and the changes after it. Of a named version whose changes are no longer kept,
 //! the content that was kept with its name.
 //!
-//! A few large documents are loaded at a time, since loading takes several times the size of a document. Those who wait for
-//! that take turns ([`FairQueue`]). Small documents do not wait. Work on large ones runs on worker threads. It has a budget
+//! A few large documents are loaded at a time ([`LoadQueues`]). Work on large ones runs on worker threads. It has a budget
 //! ([`DocumentLoad`]): a document that needs more is closed off. What a load takes is counted with the replicas of the node
 //! ([`DocumentMemory`]).
 
-use std::{sync::Arc, time::Duration};
-
-use thiserror::Error;
-use tokio::time::timeout;
+use std::sync::Arc;
 
 use super::{
-    CorruptDocument, Replica,
-    closed_off::{ClosedOff, TooHeavy},
-    document_load::{ContentSource, DocumentLoad, LoadBounds, LoadClass, Target},
+    CorruptDocument, LoadError, Replica,
+    closed_off::ClosedOff,
+    document_load::{DocumentLoad, LoadBounds, Target},
     earlier_content::EarlierContent,
+    load_queues::LoadQueues,
     log_tail::LogTail,
+};
+pub(crate) use super::{
+    load_queues::large_texts_queue,
+    worker_thread::{MAX_INLINE_BYTES, off_thread},
 };
 use crate::{
     domain::{Budget, Change, ChangeKind, Content, Delta, DocumentId, Party, Version},
-    fair_queue::{FairPermit, FairQueue, QueueBounds},
     memory::{DocumentMemory, LoadMemory},
     metrics::Metrics,
-    store::{
-        FoundSnapshot, NewSnapshot, Snapshot, SnapshotPatience, SnapshotState, Store, StoreError,
-    },
+    store::{NewSnapshot, SnapshotPatience, SnapshotState, Store},
 };
 
 /// The most bytes of the log that are read at once.
 pub(crate) const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
-/// The most bytes that are worked on inline. More runs on a worker thread, so that sockets are served meanwhile.
-pub(crate) const MAX_INLINE_BYTES: usize = 64 * 1024;
-
-/// The most large documents that wait to be loaded, and of them those of one party.
-const MAX_WAITING: usize = 1_024;
-const MAX_WAITING_OF_PARTY: usize = 256;
-
-/// How long a restoration, a comparison, or one who takes changes back, waits for its turn to load an earlier version.
-const EARLIER_TURN_WITHIN: Duration = Duration::from_secs(30);
-
-/// Of how many places one party may hold one.
-const PLACES_PER_SHARE: usize = 4;
-
-/// Why a document could not be loaded at a version.
-#[derive(Debug, Clone, Error)]
-pub enum LoadError {
-    /// The document was deleted, or the version is older than the change log.
-    #[error("the text at this version is no longer kept")]
-    NotKept,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The stored data is inconsistent: a fault of this program or of the database.
-    #[error(transparent)]
-    Corrupt(#[from] CorruptDocument),
-    /// Too many large documents wait to be loaded, or this one, or another read, waited too long for its turn.
-    #[error("too much is being read")]
-    Busy,
-    /// The document is too heavy to be loaded. It is closed off for a while.
-    #[error("the document is too heavy to be loaded: {0}")]
-    TooHeavy(#[from] TooHeavy),
-    /// The work was aborted, for instance by a panic.
-    #[error("loading the text was aborted")]
-    Aborted,
-}
-
-/// Runs `work` on `bytes` bytes: inline if they are few, otherwise on a worker thread.
-///
-/// # Errors
-/// [`LoadError::Aborted`] if it panics.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, LoadError> {
-    if bytes <= MAX_INLINE_BYTES {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|_panicked| LoadError::Aborted)
-}
-
-/// Returns the queue of work on large texts, of which `at_once` pieces run at the same time. A party holds a quarter of the
-/// places: such work may take seconds, and cannot be interrupted for one who comes later.
-pub(crate) fn large_texts_queue(at_once: usize) -> FairQueue<Party> {
-    FairQueue::new(QueueBounds {
-        places: at_once,
-        share: at_once / PLACES_PER_SHARE,
-        waiting_of_key: MAX_WAITING_OF_PARTY,
-        waiting: MAX_WAITING,
-    })
-}
-
 /// Loads documents, a few large ones at a time.
 #[derive(Clone)]
 pub(crate) struct DocumentLoader {
     store: Store,
-    medium: FairQueue<Party>,
-    heavy: FairQueue<Party>,
-    /// One earlier version at a time: who has one waits for the memory of the present version.
-    earlier: FairQueue<Party>,
-    /// Searches for the authors of a document: each reads its whole log.
-    authors: FairQueue<Party>,
-    /// Counts of history entries.
-    counts: FairQueue<Party>,
+    queues: LoadQueues,
     bounds: LoadBounds,
     memory: Arc<DocumentMemory>,
     closed_off: Arc<ClosedOff>,
@@ -144,27 +74,12 @@ impl DocumentLoader {
         metrics: Metrics,
     ) -> Self {
         let closed_off = Arc::new(ClosedOff::new(metrics));
-        let [medium, heavy, authors, counts] = [(); 4].map(|()| large_texts_queue(bounds.at_once));
-        let earlier = large_texts_queue(1);
-        Self { store, medium, heavy, earlier, authors, counts, bounds, memory, closed_off }
+        let queues = LoadQueues::new(bounds.at_once);
+        Self { store, queues, bounds, memory, closed_off }
     }
 
-    /// Returns the places for documents of a class. Small ones need none.
-    pub(super) fn places(&self, class: LoadClass) -> &FairQueue<Party> {
-        match class {
-            LoadClass::Small | LoadClass::Medium => &self.medium,
-            LoadClass::Heavy => &self.heavy,
-        }
-    }
-
-    /// Returns the places for searches of authors.
-    pub(super) fn authors(&self) -> &FairQueue<Party> {
-        &self.authors
-    }
-
-    /// Returns the places for counts of history entries.
-    pub(super) fn counts(&self) -> &FairQueue<Party> {
-        &self.counts
+    pub(super) fn queues(&self) -> &LoadQueues {
+        &self.queues
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -299,18 +214,6 @@ impl DocumentLoader {
         Ok(EarlierContent::new(loaded, place))
     }
 
-    /// Waits for the turn of a party to hold the memory of an earlier version while it waits for that of another.
-    ///
-    /// # Errors
-    /// [`LoadError::Busy`] after 30 s, or if too many wait.
-    pub(super) async fn turn_to_earlier(
-        &self,
-        party: Party,
-    ) -> Result<FairPermit<Party>, LoadError> {
-        let turn = timeout(EARLIER_TURN_WITHIN, self.earlier.acquire(party)).await;
-        turn.map_err(|_elapsed| LoadError::Busy)?.map_err(|_full| LoadError::Busy)
-    }
-
     async fn read_replica(
         &self,
         loading: &mut DocumentLoad<'_>,
@@ -361,99 +264,6 @@ impl DocumentLoader {
         }
     }
 
-    /// Adds the text at its version to each of these consecutive changes. `before` is the text before the first of them, if it
-    /// is in memory; otherwise it is loaded for `party`.
-    ///
-    /// # Errors
-    /// [`LoadError`].
-    pub(crate) async fn fill(
-        &self,
-        document: DocumentId,
-        before: Option<Content>,
-        mut changes: Vec<Change>,
-        party: Party,
-    ) -> Result<Vec<Change>, LoadError> {
-        let Some(first) = changes.first() else { return Ok(changes) };
-        let mut content = match before {
-            Some(content) => content,
-            None => self.content(document, first.version.previous(), party).await?,
-        };
-        off_thread(weight(&changes), move || {
-            for change in &mut changes {
-                if let Some(delta) = &change.delta {
-                    content =
-                        content.apply(delta).map_err(|misfit| CorruptDocument::log(&misfit))?;
-                }
-                change.content = Some(content.clone());
-            }
-            Ok(changes)
-        })
-        .await?
-    }
-
-    /// Reads the newest snapshot at or before the version to load: a large one only with a place and memory. Returns its cost,
-    /// too.
-    async fn snapshot(
-        &self,
-        loading: &mut DocumentLoad<'_>,
-    ) -> Result<(Snapshot, usize), LoadError> {
-        let (target, source) = (loading.target, loading.source());
-        if loading.class() == LoadClass::Small {
-            match self.find_content(target, source, MAX_INLINE_BYTES).await? {
-                FoundSnapshot::Whole(snapshot) => {
-                    if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
-                        return Ok(admitted);
-                    }
-                }
-                FoundSnapshot::TooLarge { bytes } => loading.expect_snapshot(bytes).await?,
-            }
-        }
-        loop {
-            let found = self.find_content(target, source, usize::MAX).await?;
-            let FoundSnapshot::Whole(snapshot) = found else { return Err(LoadError::NotKept) };
-            if let Some(admitted) = loading.admit_snapshot(snapshot).await? {
-                return Ok(admitted);
-            }
-        }
-    }
-
-    /// Finds what a document is loaded from, and reads it if it has at most `max_bytes` bytes.
-    async fn find_content(
-        &self,
-        Target { document, version, party }: Target,
-        source: ContentSource,
-        max_bytes: usize,
-    ) -> Result<FoundSnapshot, LoadError> {
-        let finding = async {
-            match source {
-                ContentSource::Log => {
-                    self.store.find_small_snapshot(document, version, max_bytes).await
-                }
-                ContentSource::NamedVersion => {
-                    self.store.find_named_content(document, version, max_bytes).await
-                }
-            }
-        };
-        self.store.read_for(party, finding).await??.ok_or(LoadError::NotKept)
-    }
-
-    /// Whether the version to load has a name, and was not read by it already.
-    async fn has_named(
-        &self,
-        Target { document, version, party }: Target,
-        source: ContentSource,
-    ) -> Result<bool, LoadError> {
-        if source == ContentSource::NamedVersion {
-            return Ok(false);
-        }
-        Ok(self.store.read_for(party, self.store.is_named(document, version)).await??)
-    }
-
-    async fn exists(&self, document: DocumentId, version: Version) -> Result<bool, LoadError> {
-        let head = self.store.find_head(document).await?;
-        Ok(head.is_some_and(|head| head.version >= version))
-    }
-
     fn tail(&self, target: Target, after: Version) -> LogTail {
         LogTail::new(self.store.clone(), target, after)
     }
@@ -469,6 +279,7 @@ async fn next_page(
     tail.next().await
 }
 
-fn weight(changes: &[Change]) -> usize {
+/// Returns the weight of all these changes, in bytes.
+pub(super) fn weight(changes: &[Change]) -> usize {
     changes.iter().map(Change::weight).sum()
 }

@@ -13,12 +13,15 @@
 
 mod acknowledgement;
 mod body_change;
+mod change_contents;
 mod closed_off;
 mod compact;
+mod delta_rebase;
 pub(crate) mod document_load;
 pub(crate) mod document_passages;
 pub(crate) mod document_state;
 mod earlier_content;
+mod edit_costs;
 mod edit_error;
 pub(crate) mod entry_counts;
 mod fingerprints;
@@ -27,6 +30,8 @@ pub(crate) mod full_document;
 mod history_error;
 mod import;
 mod job;
+mod load_error;
+mod load_queues;
 pub(crate) mod loader;
 mod lock_pace;
 pub(crate) mod log_tail;
@@ -39,6 +44,7 @@ pub(crate) mod recent;
 pub(crate) mod relayed_updates;
 mod request;
 pub(crate) mod reversal;
+mod snapshot_search;
 pub(crate) mod snapshot_writer;
 mod stage;
 mod stoppable;
@@ -46,8 +52,11 @@ pub(crate) mod turn;
 pub(crate) mod turn_context;
 pub(crate) mod turn_document;
 pub(crate) mod turn_exchange;
+mod update_merge;
 pub(crate) mod version_difference;
 pub(crate) mod work_permits;
+mod worker_thread;
+mod written_content;
 
 pub use acknowledgement::Acknowledgement;
 pub use body_change::BodyChange;
@@ -62,7 +71,7 @@ pub use history_error::HistoryError;
 pub use import::{
     ImportError, ImportLimits, ImportedChange, ImportedState, merge_import, read_import,
 };
-pub use loader::LoadError;
+pub use load_error::LoadError;
 pub use replica::{
     ApplyBounds, ApplyError, BodyKind, BodyMismatch, ChangeCounts, CorruptDocument, Difference,
     DocumentBody, Insertions, MergeBounds, MergeError, Merged, Passage, PassagePage, PassageSearch,

@@ -4,8 +4,8 @@
 
 use super::{
     EditError, MergeBounds, Reversal,
+    edit_costs::merge_limits,
     loader::{LoadedReplica, MAX_INLINE_BYTES},
-    rebase::merge_limits,
     turn_context::TurnContext,
 };
 use crate::domain::{Budget, Party, UserId, Version, VersionRange};
