@@ -232,7 +232,7 @@ fn open_after_100_000_changes(bencher: Bencher<'_, '_>) {
     let opened = || -> Content {
         fixture
             .runtime
-            .block_on(fixture.backend.rooms.content_at(document, base, Party::Node))
+            .block_on(fixture.backend.rooms.text_at(document, base, Party::Node))
             .unwrap()
     };
     assert!(opened() == expected);
