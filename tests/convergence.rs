@@ -223,11 +223,7 @@ impl Server {
     }
 
     async fn content_at(&self, version: i64) -> Content {
-        self.backend
-            .rooms
-            .text_at(self.document, Version::new(version), Party::Node)
-            .await
-            .unwrap()
+        self.backend.rooms.text_at(self.document, Version::new(version), Party::Node).await.unwrap()
     }
 }
 
