@@ -16,11 +16,15 @@ use governor::{
     middleware::StateInformationMiddleware,
 };
 use thiserror::Error;
+use tokio::time::Instant;
 
 use crate::editing::loader::MAX_INLINE_BYTES;
 
 /// How long an action waits that may try again later. Short, compared with the second for which limits are set.
 pub const RATE_LIMIT_WAIT: Duration = Duration::from_millis(20);
+
+/// The longest time that an action waits so.
+const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// The bytes of a message that cost as much as an operation.
 const MESSAGE_BYTES: usize = 8 * 1024;
@@ -125,11 +129,19 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
 
     /// Spends one action of `key` as soon as one is left. It asks again and again, so only few of a key should wait.
     ///
+    /// # Errors
+    /// [`Throttled`] if none was left for 10 s.
+    ///
     /// # Cancel safety
     /// No action is spent.
-    pub(super) async fn wait(&self, key: &K) {
-        while self.take(key).is_err() {
-            tokio::time::sleep(RATE_LIMIT_WAIT).await;
+    pub async fn wait(&self, key: &K) -> Result<(), Throttled> {
+        let deadline = Instant::now() + MAX_RATE_LIMIT_WAIT;
+        loop {
+            match self.take(key) {
+                Err(throttled) if Instant::now() >= deadline => return Err(throttled),
+                Err(_wait) => tokio::time::sleep(RATE_LIMIT_WAIT).await,
+                Ok(()) => return Ok(()),
+            }
         }
     }
 

@@ -80,12 +80,13 @@ fn notice_of_omission() -> &'static str {
 }
 
 /// Commits the last updates of a session that has ended. Nobody receives a reply. A client whose updates are not stored
-/// sends them again when it reconnects. For an editor that never `had_seat`, access is checked first, so that a document is
-/// loaded only for those who may edit it.
+/// sends them again when it reconnects. For an editor that never `had_seat`, the rate limit and the access are checked first, as for
+/// the seat, so that a document is loaded only for those who may edit it.
 pub(super) async fn commit_rest(parts: &EditorParts, request: EditRequest, had_seat: bool) {
     let (document, author) = (request.document, request.author);
     let committed = async {
         if !had_seat {
+            parts.throttle.wait(&author).await.map_err(|_throttled| StoreError::Busy)?;
             parts.rooms.read_access(author, document, AccessLevel::Edit).await?;
         }
         parts.rooms.edit(request).await

@@ -340,7 +340,7 @@ test('a limit that passes does not end the page', async (t) => {
 test('a user without access is told so, and has it after a reload', async (t) => {
   const { id } = await createDocument(alice, 'Closed to Bob');
   const bobs = await Side.show(t, id, 'Bob');
-  await bobs.expect('status', /^No access: .*ask its owner for access/);
+  await bobs.expect('status', /^Not opened: .*ask its owner for access/);
   assert.equal(await bobs.isEditable, false);
   await grant(alice, id, 'EDIT', bob.email);
   await bobs.click('Reload');

@@ -135,7 +135,7 @@ impl ConflictMeter {
 }
 
 /// Returns at most how many structs an update of this many bytes has.
-pub(crate) fn structs_of(bytes: usize) -> u64 {
+fn structs_of(bytes: usize) -> u64 {
     bytes as u64 / MIN_STRUCT_BYTES + 1
 }
 

@@ -6,18 +6,23 @@
 //! Counting takes time that is linear in the document. So it is done only when what was added since the last time may have exceeded
 //! the limit.
 
+use std::collections::HashSet;
+
 use protocol::{
     domain::Op,
     wire::yjs::{FormatCopies, FormatGrowth, Outline, OutlineError},
 };
 
-use super::{conflicts::structs_of, replica::Replica};
+use super::replica::Replica;
 
 /// The formats that are copied in any document. A copy takes some 60 bytes.
 const MAX_FORMAT_COPIES: u64 = 2_000_000;
 
 /// The formats that are copied besides for each struct. Texts of editors have fewer formats than this.
-const COPIES_PER_STRUCT: u64 = 16;
+const COPIES_PER_STRUCT: u64 = 8;
+
+/// Estimate: a format has at least this many bytes in an update.
+const MIN_FORMAT_BYTES: usize = 8;
 
 /// Near the limit a document is not counted for each small change. What may add up to this share of the limit is refused without.
 const ESTIMATED_SHARE: u64 = 16;
@@ -42,6 +47,11 @@ impl FormatMeter {
         self.added.add(growth);
     }
 
+    /// Forgets what was added, because it was refused.
+    pub(crate) fn take_back(&mut self, growth: FormatGrowth) {
+        self.added.take_back(growth);
+    }
+
     fn after(&self, growth: FormatGrowth) -> u64 {
         let mut added = self.added;
         added.add(growth);
@@ -49,19 +59,20 @@ impl FormatMeter {
     }
 }
 
-/// Returns at most what a delta adds, when each insertion ends and begins again `around` formats.
+/// Returns at most what a delta adds, when all insertions together end and begin again `around` formats, which the text has. All
+/// steps are about one text, so each name counts once.
 pub(crate) fn growth_of(ops: &[Op], around: usize) -> FormatGrowth {
-    let mut growth = FormatGrowth { formats: 0, pieces: around as u64 };
+    let (mut names, mut pieces) = (HashSet::new(), around as u64);
     for op in ops {
-        let (formats, is_piece) = match op {
-            Op::Insert(_, formats) | Op::Retain(_, formats) => (formats.len(), false),
-            Op::Embed(_, formats) => (formats.len(), true),
-            Op::Delete(_) => (0, false),
+        let (formats, of_object) = match op {
+            Op::Insert(_, formats) | Op::Retain(_, formats) => (formats, 0),
+            Op::Embed(_, formats) => (formats, 2),
+            Op::Delete(_) => continue,
         };
-        let formats = formats as u64;
-        growth.add(FormatGrowth { formats, pieces: 2 * formats + u64::from(is_piece) });
+        pieces += 2 * formats.len() as u64 + of_object;
+        names.extend(formats.iter().map(|(name, _value)| name));
     }
-    growth
+    FormatGrowth { formats: names.len() as u64, pieces }
 }
 
 impl Replica {
@@ -69,8 +80,8 @@ impl Replica {
     /// updates only their size is known, so all of their structs count as formats.
     #[must_use]
     pub fn format_check_weight(&self, bytes: usize) -> usize {
-        let structs = structs_of(bytes);
-        let growth = FormatGrowth { formats: structs, pieces: structs };
+        let formats = (bytes / MIN_FORMAT_BYTES) as u64;
+        let growth = FormatGrowth { formats, pieces: formats };
         if self.formats.after(growth) > self.format_limit() { self.weight() } else { 0 }
     }
 

@@ -91,7 +91,8 @@ fn formats_that_come_in_many_updates_are_refused_when_they_are_too_many() {
     assert!(matches!(refused, MergeError::TooManyFormats { .. }));
     // As many as the limit allows, apart from what is not counted near it.
     let (names, limit) = (accepted as u64 * 50, replica.format_limit());
-    let copies = |names: u64| names * (names + 2 * names);
+    // Two pieces for each object, and two for each format.
+    let copies = |names: u64| names * (2 * names + 2 * names);
     assert!(copies(names + 50) > limit - limit / ESTIMATED_SHARE, "{names} names");
     assert!(copies(names) <= limit, "{names} names");
     // Deletions are still possible.
@@ -118,6 +119,25 @@ fn deltas_are_refused_like_updates() {
     }
     assert!(matches!(refused, Some(ApplyError::TooManyFormats { .. })), "{refused:?}");
     assert!(formatted > 10);
+}
+
+#[test]
+fn one_name_may_be_used_in_as_many_places_as_a_delta_has() {
+    let mut replica = Replica::of("");
+    let steps = |words: usize| {
+        (0..words).map(|word| {
+            let names: &[&str] = if word % 2 == 0 { &["bold"] } else { &["italic", "color"] };
+            DeltaStep {
+                insert: Some("word ".into()),
+                attributes: formats(names),
+                ..DeltaStep::default()
+            }
+        })
+    };
+    for _edit in 0..3 {
+        assert!(apply(&mut replica, &Delta::from_steps(steps(10_000)).unwrap()).is_ok());
+    }
+    assert!(apply(&mut replica, &Delta::from_steps(steps(200)).unwrap()).is_ok());
 }
 
 #[test]

@@ -184,7 +184,8 @@ impl Replica {
             let outlines: Vec<_> = inspected.updates.iter().map(|(_, outline)| outline).collect();
             self.check_formats(growth, &outlines)?;
             // The last check: it replaces what was counted before the updates.
-            self.check_conflicts(inspected.updates.iter().map(|(_, outline)| outline))?;
+            let checked = self.check_conflicts(outlines.into_iter());
+            checked.inspect_err(|_error| self.formats.take_back(growth))?;
         }
         Ok(inspected)
     }

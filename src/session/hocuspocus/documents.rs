@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, mem};
 
+use futures_util::future::{BoxFuture, Shared};
+
 use super::counted_updates::CountedUpdates;
 use crate::{
     domain::DocumentId,
@@ -48,9 +50,12 @@ struct ClosingDocument {
     bytes: usize,
     /// Whether a step of its conversation commits.
     is_committing: bool,
-    /// Whether the updates that no step had begun to commit are being committed.
-    has_rest: bool,
+    /// The commit of the updates that no step had begun to commit.
+    rest: Option<RestCommit>,
 }
+
+/// The commit of the last updates of a document. Clones wait for the same one.
+pub(super) type RestCommit = Shared<BoxFuture<'static, ()>>;
 
 /// The documents of a socket.
 #[derive(Default)]
@@ -120,13 +125,18 @@ impl SocketDocuments {
         names
     }
 
-    /// Notes that a document was closed. `bytes` is the size of its updates that are not stored, and `has_rest` says whether those
-    /// that no step had begun to commit are being committed. Until all commits have ended, the document is not entered again: its new
-    /// seat would not receive what its own session writes.
-    pub(super) fn note_closing(&mut self, closed: &SocketDocument, bytes: usize, has_rest: bool) {
+    /// Notes that a document was closed. `bytes` is the size of its updates that are not stored, and `rest` commits those that no step
+    /// had begun to commit. Until all commits have ended, the document is not entered again: its new seat would not receive what
+    /// its own session writes.
+    pub(super) fn note_closing(
+        &mut self,
+        closed: &SocketDocument,
+        bytes: usize,
+        rest: Option<RestCommit>,
+    ) {
         let is_committing = closed.steps.has_unsaved_updates();
         let (key, document) = (closed.key, closed.document);
-        self.closing.push(ClosingDocument { key, document, bytes, is_committing, has_rest });
+        self.closing.push(ClosingDocument { key, document, bytes, is_committing, rest });
         self.forget_closed();
     }
 
@@ -140,12 +150,19 @@ impl SocketDocuments {
     /// Notes that the rest of a closed document is committed, or cannot be.
     pub(super) fn end_rest(&mut self, key: SocketDocumentKey) {
         let closing = self.closing.iter_mut().filter(|closing| closing.key == key);
-        closing.for_each(|closing| closing.has_rest = false);
+        closing.for_each(|closing| closing.rest = None);
         self.forget_closed();
     }
 
+    /// Returns the commit after which the next one of a document may begin: what was typed later depends on it.
+    pub(super) fn last_rest(&self, document: DocumentId) -> Option<RestCommit> {
+        let mut of_document =
+            self.closing.iter().rev().filter(|closing| closing.document == document);
+        of_document.find_map(|closing| closing.rest.clone())
+    }
+
     fn forget_closed(&mut self) {
-        self.closing.retain(|closing| closing.is_committing || closing.has_rest);
+        self.closing.retain(|closing| closing.is_committing || closing.rest.is_some());
     }
 
     /// Returns the names of documents whose seat can be requested now.

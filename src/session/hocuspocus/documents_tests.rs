@@ -63,6 +63,10 @@ impl EditorConversation for HeldUp {
     }
 }
 
+fn rest() -> RestCommit {
+    pending().boxed().shared()
+}
+
 const MAX_WAITING: WaitingUpdates = WaitingUpdates { updates: 10, bytes: 100 };
 
 fn name(of: &str) -> SocketName {
@@ -105,7 +109,7 @@ fn what_waits_for_a_seat_counts() {
 fn documents_that_are_closing_count_until_their_updates_are_stored() {
     let mut documents = documents(&[("one", 1, 60), ("two", 1, 40)]);
     let closed = documents.remove(&name("one")).unwrap();
-    documents.note_closing(&closed, 61, true);
+    documents.note_closing(&closed, 61, Some(rest()));
     assert!(documents.are_full(MAX_WAITING));
     documents.end_step(closed.key);
     assert!(documents.are_full(MAX_WAITING));
@@ -118,7 +122,7 @@ fn documents_that_are_closing_count_until_their_updates_are_stored() {
         let idle = HeldUp(WaitingUpdates { updates: 0, bytes: 0 });
         documents.add(name("three"), DocumentId::new(), Box::new(idle));
         let closed = documents.remove(&name("three")).unwrap();
-        documents.note_closing(&closed, 0, true);
+        documents.note_closing(&closed, 0, Some(rest()));
         keys.push(closed.key);
     }
     assert!(documents.are_full(MAX_WAITING));

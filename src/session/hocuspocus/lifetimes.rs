@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::{
-    documents::SocketDocumentKey,
+    documents::{RestCommit, SocketDocument, SocketDocumentKey},
     protocol::{Effects, HocuspocusCompletion, HocuspocusProtocol},
     replies::{deny, notice, reply, wait},
 };
@@ -20,6 +20,7 @@ use crate::{
         protocol::{ProtocolEffect, SessionView},
         yjs::seat_end,
     },
+    store::StoreError,
     wire::{CloseReason, hocuspocus::SocketName, yjs},
 };
 
@@ -50,7 +51,7 @@ impl HocuspocusProtocol {
         self.looked_up = Some(name.clone());
         let (identity, throttle) = (self.parts.identity.clone(), Arc::clone(&self.parts.throttle));
         let found = async move {
-            throttle.wait(&user).await;
+            throttle.wait(&user).await.map_err(|_throttled| StoreError::Busy)?;
             identity.find_document(&key, Party::User(user)).await
         };
         vec![wait(found.map(HocuspocusCompletion::Found))]
@@ -180,18 +181,30 @@ impl HocuspocusProtocol {
     pub(super) fn close_document(&mut self, name: &SocketName) -> (bool, Effects) {
         let Some(mut closed) = self.documents.remove(name) else { return (false, Vec::new()) };
         let (key, waiting) = (closed.key, closed.waiting());
+        let rest = self.rest_of(&mut closed);
+        self.documents.note_closing(&closed, waiting.bytes, rest.clone());
+        let rest = rest.map(|rest| wait(rest.map(move |()| HocuspocusCompletion::RestEnded(key))));
+        (closed.subscription.is_some(), rest.into_iter().collect())
+    }
+
+    /// Begins to commit what is left of a document that is given up, after what was left of it before.
+    pub(super) fn rest_of(&self, closed: &mut SocketDocument) -> Option<RestCommit> {
+        let rest = closed.steps.end()?;
+        let earlier = self.documents.last_rest(closed.document);
+        let in_order = async move {
+            if let Some(earlier) = earlier {
+                earlier.await;
+            }
+            rest.await;
+        };
         // A task of its own, because it must run although the session may end. A step that commits goes on as well. It may have to open
         // the room, which is an actor, so it runs where actors can be started.
-        let rest = closed.steps.end().map(|rest| actix_rt::spawn(rest.in_current_span()));
-        self.documents.note_closing(&closed, waiting.bytes, rest.is_some());
-        let rest = rest.map(|rest| {
-            wait(rest.map(move |ended| {
-                if ended.is_err() {
-                    tracing::error!("the last updates of a document have no outcome");
-                }
-                HocuspocusCompletion::RestEnded(key)
-            }))
+        let task = actix_rt::spawn(in_order.in_current_span());
+        let ended = task.map(|ended| {
+            if ended.is_err() {
+                tracing::error!("the last updates of a document have no outcome");
+            }
         });
-        (closed.subscription.is_some(), rest.into_iter().collect())
+        Some(ended.boxed().shared())
     }
 }

@@ -9,6 +9,7 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use crate::{
     domain::UserId,
     session::{Identified, IdentityError, SessionParts},
+    store::StoreError,
     wire::hocuspocus::SocketName,
 };
 
@@ -49,7 +50,7 @@ impl SocketTokens {
         self.checking = Some((name.clone(), token.clone()));
         let checking = async move {
             // To verify a token of an outside issuer takes as long as a small operation.
-            throttle.wait(&user).await;
+            throttle.wait(&user).await.map_err(|_throttled| StoreError::Busy)?;
             identity.of(&token).await
         };
         TokenStep::Check(checking.boxed_local())

@@ -30,8 +30,8 @@ export type Status =
   /** The server refuses the user, or the copy: it belongs to another history of the document, or cannot be used. */
   | { kind: 'refused'; reason: string; cause: Refusal };
 
-/** Why the server refuses: the user never had access, has lost it, or has a copy that cannot be used. */
-export type Refusal = 'access' | 'changed access' | 'copy';
+/** Why the server refuses: it does not open the document, the user has lost the access, or the copy cannot be used. */
+export type Refusal = 'not opened' | 'changed access' | 'copy';
 
 /** The code of the provider for a document that the server has closed. The socket stays open. */
 const DOCUMENT_CLOSED = 1000;
@@ -141,7 +141,7 @@ export class Collaboration {
 
   /** Removes the copy in the browser, with everything in it that the server does not have. */
   async discardCopy(): Promise<void> {
-    await this.#copy.clearData();
+    if (this.#keepsCopy) await this.#copy.clearData();
   }
 
   /** Connects or disconnects, as it should be now. */
@@ -164,7 +164,7 @@ export class Collaboration {
       try {
         return await this.session.token();
       } catch (cause) {
-        if (cause instanceof OperationError) {
+        if (cause instanceof OperationError && cause.code === 'UNAUTHENTICATED') {
           this.#end(cause.message, 'changed access');
           throw cause;
         }
@@ -173,8 +173,8 @@ export class Collaboration {
     }
   }
 
-  /** Tells why the server does not open the document. It closes the connection after that if the reason may pass. */
-  #refused(reason: string, cause: Refusal = this.#wasOpen ? 'changed access' : 'access'): void {
+  /** Tells why the server does not open the document. If it closes the connection as well, the provider tries again. */
+  #refused(reason: string, cause: Refusal = this.#wasOpen ? 'changed access' : 'not opened'): void {
     this.#refusal ??= { reason, cause };
     this.#changed();
   }

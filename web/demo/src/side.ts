@@ -115,7 +115,7 @@ function createPerson({ name, color }: { name: string; color: string }, isUser: 
 }
 
 const REFUSALS: Record<Refusal, string> = {
-  access: 'No access',
+  'not opened': 'Not opened',
   'changed access': 'Your access changed',
   copy: 'Closed',
 };

@@ -2,7 +2,10 @@
 //!
 //! To read a text, the library copies all formats that hold at a piece of it: at each embedded object or shared type, and at each
 //! change of a format. So a text that opens many formats under different names, and has many pieces after that, takes time and memory
-//! that grow with the product of both. The product of the names and the pieces of each text bounds it.
+//! that grow with the product of both. The product of the names and the pieces of each text bounds it. An object or a shared type counts
+//! as two pieces, because the text before it is one.
+//!
+//! The neighbours of an item are in one list. An update that says otherwise was made by hand. It has no bound.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,11 +24,17 @@ use super::{
 pub struct FormatGrowth {
     /// The formats that begin.
     pub formats: u64,
-    /// The pieces: embedded objects, shared types, and formats that begin or end.
+    /// The pieces: two for each embedded object and shared type, and one for each format that begins or ends.
     pub pieces: u64,
 }
 
 impl FormatGrowth {
+    /// Takes an added growth back.
+    pub fn take_back(&mut self, other: Self) {
+        self.formats = self.formats.saturating_sub(other.formats);
+        self.pieces = self.pieces.saturating_sub(other.pieces);
+    }
+
     /// Adds another growth.
     pub fn add(&mut self, other: Self) {
         self.formats = self.formats.saturating_add(other.formats);
@@ -36,7 +45,7 @@ impl FormatGrowth {
 /// A bound of the copies of formats in a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FormatCopies {
-    /// The most formats that are copied when every text is read once.
+    /// The most formats that are copied when every text is read once. `u64::MAX` if the origins of an item are in different lists.
     pub copies: u64,
     /// The most names of formats in a text.
     names: u64,
@@ -76,7 +85,7 @@ impl Outline {
         }
         for part in self.structs.iter().filter(|part| part.end() > known(part.id.client)) {
             growth.formats += u64::from(matches!(part.rich, Rich::Format(_)));
-            growth.pieces += u64::from(part.rich != Rich::No);
+            growth.pieces += part.rich.pieces();
         }
         growth
     }
@@ -102,6 +111,8 @@ struct Texts {
     texts: HashMap<List, TextFormats>,
     /// For each client the first clock of each of its structs and the list that it is in, in the order of clocks.
     lists: HashMap<u64, Vec<(u32, List)>>,
+    /// Whether the two origins of an item are in different lists.
+    mixes_lists: bool,
 }
 
 impl Texts {
@@ -109,20 +120,29 @@ impl Texts {
         let list = match part.parent {
             ParentRef::Root(list) => list,
             ParentRef::Item(parent, list) => list.inside_of(parent),
-            ParentRef::Origins(left, right) => {
-                let found = [left, right].into_iter().flatten().find_map(|id| self.list_of(id));
-                found.unwrap_or(List::NONE)
-            }
+            ParentRef::Origins(left, right) => self.list_between(left, right),
         };
         self.lists.entry(part.id.client).or_default().push((part.id.clock, list));
-        if part.rich == Rich::No {
+        // What is in no list was deleted.
+        if part.rich == Rich::No || list == List::NONE {
             return;
         }
         let text = self.texts.entry(list).or_default();
-        text.pieces += 1;
+        text.pieces += part.rich.pieces();
         if let Rich::Format(name) = part.rich {
             text.names.insert(name);
         }
+    }
+
+    /// Returns the list of an item between these origins. The library uses the right one if the left one is in no list.
+    fn list_between(&mut self, left: Option<Id>, right: Option<Id>) -> List {
+        let list_of = |origin: Option<Id>| {
+            let list = origin.and_then(|id| self.list_of(id));
+            list.filter(|list| *list != List::NONE)
+        };
+        let (left, right) = (list_of(left), list_of(right));
+        self.mixes_lists |= left.zip(right).is_some_and(|(left, right)| left != right);
+        left.or(right).unwrap_or(List::NONE)
     }
 
     fn list_of(&self, id: Id) -> Option<List> {
@@ -138,6 +158,9 @@ impl Texts {
             bound.copies = bound.copies.saturating_add(names.saturating_mul(text.pieces));
             bound.names = bound.names.max(names);
             bound.pieces = bound.pieces.max(text.pieces);
+        }
+        if self.mixes_lists {
+            bound.copies = u64::MAX;
         }
         bound
     }

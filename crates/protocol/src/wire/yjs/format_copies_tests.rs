@@ -44,10 +44,10 @@ fn a_text_has_at_most_its_names_times_its_pieces() {
     format_all(&text, &doc, 0..20);
     assert_eq!(copies(&text, &doc), 30 * 20);
     // Each format begins and ends once.
-    assert_eq!(bound(&doc).copies, 20 * (30 + 2 * 20));
+    assert_eq!(bound(&doc).copies, 20 * (2 * 30 + 2 * 20));
     // The same names again are no others, but end and begin again.
     format_all(&text, &doc, 0..20);
-    assert!(bound(&doc).copies <= 20 * (30 + 4 * 20));
+    assert!(bound(&doc).copies <= 20 * (2 * 30 + 4 * 20));
 }
 
 #[test]
@@ -62,7 +62,8 @@ fn each_text_counts_by_itself() {
         text.format(&mut txn, 1, 2, formats);
     }
     let all = bound(&doc);
-    assert_eq!(all, FormatCopies { copies: 10 * 2, names: 1, pieces: 10 });
+    // The root type has ten paragraphs, and each of them a text.
+    assert_eq!(all, FormatCopies { copies: 10 * 2, names: 1, pieces: 20 });
 }
 
 #[test]
@@ -89,4 +90,32 @@ fn the_growth_of_an_update_bounds_what_it_adds() {
         // The parts of a document are counted as the whole.
         assert_eq!(FormatCopies::of(&[&outline(&state(&doc)), &update]).unwrap(), after);
     }
+}
+
+/// Returns an update in which the client 2 embeds an object into the root type `t`, and begins a format between `first`, which is a
+/// struct of client 1, and that object.
+fn format_between(first: &[u8]) -> Vec<u8> {
+    let object = [5, 1, 1, b't', 1, b'1'];
+    let format = [0xC6, 1, 0, 2, 0, 1, b'k', 4, b't', b'r', b'u', b'e'];
+    [&[2, 1, 1, 0][..], first, &[2, 2, 0], &object, &format, &[0]].concat()
+}
+
+#[test]
+fn a_format_after_something_that_was_deleted_is_in_the_list_of_its_right_origin() {
+    let update = format_between(&[0, 1]);
+    let counted = FormatCopies::of(&[&outline(&update)]).unwrap();
+    assert_eq!(counted, FormatCopies { copies: 3, names: 1, pieces: 3 });
+    // That is where the library puts it.
+    let doc = Doc::with_client_id(7_u64);
+    let text = doc.get_or_insert_text("t");
+    doc.transact_mut()
+        .apply_update(yrs::updates::decoder::Decode::decode_v1(&update).unwrap())
+        .unwrap();
+    assert_eq!(copies(&text, &doc), 1);
+}
+
+#[test]
+fn origins_in_different_lists_have_no_bound() {
+    let update = format_between(&[5, 1, 1, b'u', 1, b'1']);
+    assert_eq!(FormatCopies::of(&[&outline(&update)]).unwrap().copies, u64::MAX);
 }

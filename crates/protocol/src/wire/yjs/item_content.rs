@@ -66,13 +66,13 @@ impl Outline {
             ANY | JSON => return read_values(reader, kind),
             BINARY => is_supported = !is_wrapped(reader.buffer()?),
             EMBED => {
-                rich = Rich::Piece;
+                rich = Rich::Object;
                 is_supported = self.read_json(reader)?.is_supported;
             }
             FORMAT => {
                 let name = name_number(reader.text()?);
                 let value = self.read_json(reader)?;
-                rich = if value.is_null { Rich::Piece } else { Rich::Format(name) };
+                rich = if value.is_null { Rich::End } else { Rich::Format(name) };
                 is_supported = value.is_supported;
             }
             SUBDOCUMENT => {
@@ -81,7 +81,7 @@ impl Outline {
             }
             TYPE => {
                 self.has_types = true;
-                rich = Rich::Piece;
+                rich = Rich::Object;
                 match reader.number()? {
                     // Array, map, text, XML fragment, XML text.
                     0 | 1 | 2 | 4 | 6 => {}

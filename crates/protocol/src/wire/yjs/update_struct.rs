@@ -44,10 +44,23 @@ impl ParentRef {
 pub(super) enum Rich {
     /// Text, a value, or something that was deleted.
     No,
-    /// An embedded object, a shared type, or the end of a format.
-    Piece,
+    /// An embedded object or a shared type.
+    Object,
+    /// The end of a format.
+    End,
     /// The beginning of a format whose name has this number.
     Format(u64),
+}
+
+impl Rich {
+    /// Returns the most pieces of a text that it adds. The text before an object is one as well.
+    pub(super) fn pieces(self) -> u64 {
+        match self {
+            Self::No => 0,
+            Self::End | Self::Format(_) => 1,
+            Self::Object => 2,
+        }
+    }
 }
 
 /// A struct of an update.
