@@ -16,7 +16,8 @@ import { data, Person } from './support/person.js';
 import { Server } from './support/server.js';
 
 // The types of messages, as in the source of the provider.
-const [SYNC, AUTHENTICATION, TOKEN, UPDATE] = [0, 2, 0, 2];
+const [SYNC, AUTHENTICATION, CLOSE] = [0, 2, 7];
+const [TOKEN, UPDATE] = [0, 2];
 
 let server, alice, bob;
 
@@ -56,13 +57,13 @@ function sendText(socket, document, text) {
   socket.send(frame(document, SYNC, [UPDATE], Y.encodeStateAsUpdate(typed)));
 }
 
-/** Returns a message about a document. `rest` is a text, or bytes. */
+/** Returns a message about a document. `rest` is a text, or bytes, or nothing. */
 function frame(document, type, subtypes, rest) {
   return encoding.encode((encoder) => {
     encoding.writeVarString(encoder, document);
     for (const number of [type, ...subtypes]) encoding.writeVarUint(encoder, number);
     if (typeof rest === 'string') encoding.writeVarString(encoder, rest);
-    else encoding.writeVarUint8Array(encoder, rest);
+    else if (rest) encoding.writeVarUint8Array(encoder, rest);
   });
 }
 
@@ -401,6 +402,26 @@ test('what was typed is stored although the socket closes before the document is
     sendText(socket, id, 'typed offline');
     socket.close();
     await until('It is stored', async () => (await storedText(id)) === 'typed offline');
+  }
+});
+
+test('what was typed in a document that is closed twice at once is stored in its order', async () => {
+  const typed = new Y.Doc();
+  const words = ['one ', 'two ', 'three '].map((word) => {
+    const before = Y.encodeStateVector(typed);
+    typed.getText('content').insert(typed.getText('content').length, word);
+    return Y.encodeStateAsUpdate(typed, before);
+  });
+  for (let round = 0; round < 10; round += 1) {
+    const id = await shared();
+    const socket = await openSocket(bob, await shared());
+    for (const update of words) {
+      socket.send(frame(id, AUTHENTICATION, [TOKEN], bob.token));
+      socket.send(frame(id, SYNC, [UPDATE], update));
+      socket.send(frame(id, CLOSE, []));
+    }
+    socket.close();
+    await until('It is stored', async () => (await storedText(id)) === 'one two three ');
   }
 });
 
