@@ -302,51 +302,53 @@ test('a page that asks for it is told the version that has its updates', async (
   assert.deepEqual(alices.told.at(-1), { type: 'saved', version });
 });
 
-test('a provider shows unsaved changes exactly until they are stored, over breaks and kills', async (t) => {
-  const document = await shared();
-  const alices = await pageOf(t, alice).open(document);
-  const { provider, page } = alices;
-  let wrong = 0;
-  // Whenever the provider says that all is saved, the database has the text of that moment.
-  const checks = [];
-  provider.on('unsyncedChanges', ({ number }) => {
-    if (number > 0) return;
-    const state = Y.encodeStateAsUpdate(alices.doc);
-    checks.push(
-      until('The server answers', async () => {
-        const query = 'query ($id: ID!) { exportDocument(documentId: $id) { update } }';
-        const answer = await alice.run(query, { id: document }).catch(() => undefined);
-        return answer?.data?.exportDocument;
-      }).then(({ update }) => {
-        const stored = new Y.Doc();
-        Y.applyUpdate(stored, Buffer.from(update, 'base64'));
-        const before = Y.encodeStateVector(stored);
-        const text = stored.getText('content').toString();
-        Y.applyUpdate(stored, state);
-        const hasAll = Buffer.compare(Y.encodeStateVector(stored), before) === 0;
-        if (!hasAll || stored.getText('content').toString() !== text) wrong += 1;
-      }),
-    );
-  });
-  for (let round = 0; round < 6; round += 1) {
-    for (let number = 0; number < 5; number += 1) alices.append(`${round}.${number} `);
-    if (round % 2 === 1) alices.text.delete(0, 3);
-    if (round % 3 === 0) await alices.saved();
-    if (round % 3 === 1) page.interrupt();
-    if (round % 3 === 2) {
-      await server.end({ kill: true });
-      alices.append('offline ');
-      alices.text.delete(0, 1);
-      assert.ok(provider.hasUnsyncedChanges);
-      await server.launch();
+for (const options of [{}, { flushDelay: 20 }]) {
+  test(`a provider shows unsaved changes exactly until they are stored, over breaks and kills, with ${JSON.stringify(options)}`, async (t) => {
+    const document = await shared();
+    const alices = await pageOf(t, alice).open(document, options);
+    const { provider, page } = alices;
+    let wrong = 0;
+    // Whenever the provider says that all is saved, the database has the text of that moment.
+    const checks = [];
+    provider.on('unsyncedChanges', ({ number }) => {
+      if (number > 0) return;
+      const state = Y.encodeStateAsUpdate(alices.doc);
+      checks.push(
+        until('The server answers', async () => {
+          const query = 'query ($id: ID!) { exportDocument(documentId: $id) { update } }';
+          const answer = await alice.run(query, { id: document }).catch(() => undefined);
+          return answer?.data?.exportDocument;
+        }).then(({ update }) => {
+          const stored = new Y.Doc();
+          Y.applyUpdate(stored, Buffer.from(update, 'base64'));
+          const before = Y.encodeStateVector(stored);
+          const text = stored.getText('content').toString();
+          Y.applyUpdate(stored, state);
+          const hasAll = Buffer.compare(Y.encodeStateVector(stored), before) === 0;
+          if (!hasAll || stored.getText('content').toString() !== text) wrong += 1;
+        }),
+      );
+    });
+    for (let round = 0; round < 6; round += 1) {
+      for (let number = 0; number < 5; number += 1) alices.append(`${round}.${number} `);
+      if (round % 2 === 1) alices.text.delete(0, 3);
+      if (round % 3 === 0) await alices.saved();
+      if (round % 3 === 1) page.interrupt();
+      if (round % 3 === 2) {
+        await server.end({ kill: true });
+        alices.append('offline ');
+        alices.text.delete(0, 1);
+        assert.ok(provider.hasUnsyncedChanges);
+        await server.launch();
+      }
     }
-  }
-  await alices.saved();
-  await Promise.all(checks);
-  assert.equal(wrong, 0);
-  assert.ok(checks.length > 0);
-  assert.equal(await storedText(document), alices.content);
-});
+    await alices.saved();
+    await Promise.all(checks);
+    assert.equal(wrong, 0);
+    assert.ok(checks.length > 0);
+    assert.equal(await storedText(document), alices.content);
+  });
+}
 
 test('every document whose token is refused is told so', async (t) => {
   const page = pageOf(t, bob);

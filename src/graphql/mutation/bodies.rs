@@ -24,7 +24,8 @@ pub(super) struct BodyMutations;
 impl BodyMutations {
     /// Replaces the content of a root type of Yjs by a JSON tree, as `documentAt { body }` shows it. The server merges the
     /// difference from the content at `baseVersion`: nodes that stayed stay, so the carets and the edits of others inside them
-    /// survive. `root` defaults to the body of the document at `baseVersion`, and `kind` to what the tree looks like. A
+    /// survive. `root` defaults to the body of the document at `baseVersion`, and `kind` to that of the
+    /// root type, or if it is empty, to what the tree looks like. A
     /// successful answer means that the edit is stored. Choose a unique `mutationId` to make retries safe: an edit with the same
     /// `mutationId` is stored once and answered as the first time. Requires `EDIT`.
     #[allow(clippy::too_many_arguments, reason = "the schema names each of them")]

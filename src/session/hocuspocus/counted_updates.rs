@@ -9,6 +9,9 @@
 //! a ping ([`hocuspocus::ping`](crate::wire::hocuspocus::ping)). Until then the clocks tell what is queued: they are older than sync
 //! step 1. Deletions have no clock. Those that could be either are acknowledged when the document has been quiet for
 //! [`QUIET_FOR`], when one acknowledgement too many has no effect: the count does not become negative.
+//!
+//! With its option `flushDelay`, the provider counts a batch when it begins, and sends it later. So the first updates after sync step 1
+//! may be older than it as well, also without a queue.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -47,6 +50,14 @@ enum Counted {
     Unknown,
 }
 
+/// What the clocks of an update tell, compared with those of sync step 1.
+enum UpdateAge {
+    Older,
+    Newer,
+    /// It inserts nothing, and deletions have no clock.
+    Deletion,
+}
+
 /// The updates of one document, and which of them its provider counts.
 #[derive(Debug, Default)]
 pub(super) struct CountedUpdates {
@@ -54,7 +65,7 @@ pub(super) struct CountedUpdates {
     unstored: VecDeque<(Counted, u64)>,
     /// How many updates were stored before them.
     stored: u64,
-    /// What the provider had when it sent its last sync step 1, while queued updates may arrive. None if that is too much to keep.
+    /// What the provider had when it sent its last sync step 1, while updates from before may arrive. None if that is too much to keep.
     clocks: Option<HashMap<u64, u32>>,
     /// Whether it has not answered ours since then.
     expects_step_2: bool,
@@ -68,11 +79,10 @@ pub(super) struct CountedUpdates {
 }
 
 impl CountedUpdates {
-    /// Notes sync step 1. The provider has forgotten all updates that are not acknowledged. `is_flushing` is whether updates arrive
-    /// that it has queued.
-    pub(super) fn step_1(&mut self, clocks: &ClientClocks, is_flushing: bool) {
+    /// Notes sync step 1. The provider has forgotten all updates that are not acknowledged.
+    pub(super) fn step_1(&mut self, clocks: &ClientClocks) {
         let unstored = self.unstored();
-        let is_kept = is_flushing && clocks.len() <= MAX_CLOCKS;
+        let is_kept = clocks.len() <= MAX_CLOCKS;
         self.clocks = is_kept.then(|| clocks.iter().collect());
         self.unstored = VecDeque::from_iter((unstored > 0).then_some((Counted::No, unstored)));
         self.expects_step_2 = true;
@@ -89,7 +99,7 @@ impl CountedUpdates {
     pub(super) fn update(&mut self, update: &Bytes, is_flushing: bool, now: Instant) {
         let counted = match is_flushing {
             true => self.find_counted(update),
-            false => Counted::Yes,
+            false => self.find_counted_in_batches(update),
         };
         self.has_queued |= counted == Counted::No;
         self.add(counted, now);
@@ -97,7 +107,7 @@ impl CountedUpdates {
 
     /// Notes that no more updates arrive that the provider has queued.
     pub(super) fn end_flush(&mut self) {
-        (self.clocks, self.has_queued) = (None, false);
+        self.has_queued = false;
     }
 
     /// Returns whether too many updates wait to be stored or to be acknowledged. The provider has to begin again.
@@ -110,22 +120,38 @@ impl CountedUpdates {
     }
 
     fn find_counted(&self, update: &Bytes) -> Counted {
-        let Some(clocks) = self.clocks.as_ref().filter(|_| update.len() <= MAX_READ_BYTES) else {
-            return Counted::Unknown;
-        };
-        let Ok(outline) = Outline::read(update, MAX_STRUCTS) else { return Counted::Unknown };
+        match self.age_of(update) {
+            Some(UpdateAge::Older) => Counted::No,
+            Some(UpdateAge::Newer) => Counted::Yes,
+            Some(UpdateAge::Deletion) if self.has_queued => Counted::No,
+            Some(UpdateAge::Deletion) | None => Counted::Unknown,
+        }
+    }
+
+    /// As [`find_counted`](Self::find_counted), when nothing arrives any more that was queued. After the first newer update nothing older
+    /// follows.
+    fn find_counted_in_batches(&mut self, update: &Bytes) -> Counted {
+        match self.age_of(update) {
+            Some(UpdateAge::Older) => return Counted::No,
+            Some(UpdateAge::Newer) => self.clocks = None,
+            Some(UpdateAge::Deletion) | None => {}
+        }
+        Counted::Yes
+    }
+
+    /// Returns whether an update, or the batch that it is, began before the last sync step 1. `None` if that is not known.
+    fn age_of(&self, update: &Bytes) -> Option<UpdateAge> {
+        let clocks = self.clocks.as_ref().filter(|_| update.len() <= MAX_READ_BYTES)?;
+        let outline = Outline::read(update, MAX_STRUCTS).ok()?;
         let end_of = |client| clocks.get(&client).copied().unwrap_or(0);
-        let mut has_insertions = false;
-        for (client, _start, end) in outline.ranges() {
-            has_insertions = true;
-            if end > end_of(client) {
-                return Counted::Yes;
+        let mut age = UpdateAge::Deletion;
+        for (client, start, _end) in outline.ranges() {
+            if start < end_of(client) {
+                return Some(UpdateAge::Older);
             }
+            age = UpdateAge::Newer;
         }
-        match has_insertions || self.has_queued {
-            true => Counted::No,
-            false => Counted::Unknown,
-        }
+        Some(age)
     }
 
     fn add(&mut self, counted: Counted, now: Instant) {

@@ -185,7 +185,7 @@ impl HocuspocusProtocol {
         let (updates, now) = (&mut open.updates, view.now);
         let bytes = match message {
             DocumentMessage::Step1(bytes, clocks) => {
-                updates.step_1(&clocks, is_flushing);
+                updates.step_1(&clocks);
                 bytes
             }
             DocumentMessage::Step2(bytes) => {

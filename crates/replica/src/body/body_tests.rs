@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use protocol::domain::Budget;
 use serde_json::{Value, json};
 use yrs::{
-    Doc, ReadTxn as _, StateVector, Text as _, Transact as _, Update, XmlElementPrelim,
-    XmlFragment as _, XmlFragmentRef, XmlOut, updates::decoder::Decode as _,
+    Doc, ReadTxn, StateVector, Text as _, Transact as _, Update, XmlElementPrelim,
+    XmlFragment as _, XmlFragmentRef, XmlOut, XmlTextPrelim, XmlTextRef,
+    updates::decoder::Decode as _,
 };
 
 use super::*;
@@ -97,6 +98,137 @@ fn content_of_every_kind_is_written_as_it_is_read() {
     let replica = of("content", steps.clone());
     assert_eq!(replica.content_json()["ops"], steps);
     assert_eq!(*replica.content(), *"Hello Bob\u{FFFC}");
+}
+
+/// Returns the XML text at a place in the block at a place.
+fn text_of(fragment: &XmlFragmentRef, txn: &impl ReadTxn, block: u32, text: u32) -> XmlTextRef {
+    let Some(XmlOut::Element(block)) = fragment.get(txn, block) else { panic!("no block") };
+    let Some(XmlOut::Text(text)) = block.get(txn, text) else { panic!("no text") };
+    text
+}
+
+#[test]
+fn a_paragraph_whose_text_was_deleted_keeps_its_place_for_what_others_type() {
+    let replica = of("default", json!([paragraph("One"), paragraph("Two")]));
+    let cleared = edited(&replica, |fragment, txn| {
+        let text = text_of(fragment, txn, 0, 0);
+        text.remove_range(txn, 0, 3);
+    });
+    let replica = merged(replica, &[cleared]);
+    let read = json!([{ "type": "paragraph" }, paragraph("Two")]);
+    assert_eq!(shown(&replica, "default"), read);
+    let typed = edited(&replica, |fragment, txn| {
+        text_of(fragment, txn, 0, 0).insert(txn, 0, "typed");
+    });
+    // The same content is no change.
+    let (replica, update) = replaced(replica, "default", read);
+    assert_eq!(update, None);
+    // Another block, another attribute, and another node around it.
+    for changed in [
+        json!([{ "type": "paragraph" }, paragraph("Three")]),
+        json!([{ "type": "paragraph", "attrs": { "align": "right" } }, paragraph("Two")]),
+        json!([{ "type": "paragraph" }, paragraph("Two"), { "type": "image" }]),
+    ] {
+        let (after, update) = replaced(copy(&replica), "default", changed.clone());
+        assert!(update.is_some());
+        assert_eq!(shown(&after, "default"), changed);
+        let after = merged(after, std::slice::from_ref(&typed));
+        assert_eq!(shown(&after, "default")[0]["content"][0]["text"], "typed", "{changed}");
+    }
+}
+
+#[test]
+fn what_others_type_in_a_paragraph_that_becomes_empty_survives() {
+    let replica = of("default", json!([paragraph("One"), paragraph("Two")]));
+    let typed = edited(&replica, |fragment, txn| {
+        text_of(fragment, txn, 0, 0).insert(txn, 3, " typed");
+    });
+    let emptied = json!([{ "type": "paragraph" }, paragraph("Two")]);
+    let (replica, _update) = replaced(replica, "default", emptied);
+    let replica = merged(replica, &[typed]);
+    assert_eq!(shown(&replica, "default"), json!([paragraph(" typed"), paragraph("Two")]));
+}
+
+#[test]
+fn xml_texts_that_follow_each_other_stay_apart() {
+    let replica = of("default", json!([{ "type": "paragraph" }]));
+    let first_letters = edited(&replica, |fragment, txn| {
+        let Some(XmlOut::Element(block)) = fragment.get(txn, 0) else { panic!("no block") };
+        block.push_back(txn, XmlTextPrelim::new("one "));
+        block.push_back(txn, XmlTextPrelim::new("two"));
+    });
+    let replica = merged(replica, &[first_letters]);
+    let typed = edited(&replica, |fragment, txn| {
+        text_of(fragment, txn, 0, 0).insert(txn, 0, "A");
+        text_of(fragment, txn, 0, 1).insert(txn, 3, "Z");
+    });
+    let read = shown(&replica, "default");
+    let (replica, update) = replaced(replica, "default", read);
+    assert_eq!(update, None);
+    for (changed, expected) in [
+        ("one two!", "Aone two!Z"),
+        ("> one two", "> Aone twoZ"),
+        ("one and two", "Aone and twoZ"),
+        ("", "AZ"),
+    ] {
+        let content = match changed {
+            "" => json!([{ "type": "paragraph" }]),
+            text => json!([paragraph(text)]),
+        };
+        let (after, update) = replaced(copy(&replica), "default", content);
+        assert!(update.is_some());
+        let after = merged(after, std::slice::from_ref(&typed));
+        let shown = shown(&after, "default");
+        let texts = shown[0]["content"].as_array().unwrap().iter();
+        let text: String = texts.map(|node| node["text"].as_str().unwrap()).collect();
+        let letters = |text: &str| {
+            let mut letters: Vec<char> = text.chars().collect();
+            letters.sort_unstable();
+            letters
+        };
+        assert_eq!(letters(&text), letters(expected), "{text}");
+        assert!(text.starts_with('A') || changed.starts_with('>'), "{text}");
+    }
+}
+
+#[test]
+fn a_root_type_keeps_its_kind_unless_another_one_is_given() {
+    let tasks = json!([{ "type": "todo", "done": false }, { "type": "todo", "done": true }]);
+    let given = DocumentBody::new("tasks", Some(BodyKind::List), tasks.clone()).unwrap();
+    let (replica, _written) = Replica::of("").replace_body(&given, &bounds());
+    let replica = replica.unwrap();
+    // What is read is written as it was.
+    assert_eq!(shown(&replica, "tasks"), tasks);
+    let given = DocumentBody::new(
+        "tasks",
+        None,
+        json!([{ "type": "todo" }, { "type": "todo" }, { "type": "todo" }]),
+    );
+    let (replica, _written) = replica.replace_body(&given.unwrap(), &bounds());
+    let replica = replica.unwrap();
+    assert_eq!(
+        shown(&replica, "tasks"),
+        json!([{ "type": "todo" }, { "type": "todo" }, { "type": "todo" }])
+    );
+    let settings = json!({ "type": "doc", "content": [] });
+    let given = DocumentBody::new("map", Some(BodyKind::Map), settings.clone()).unwrap();
+    let (replica, _written) = replica.replace_body(&given, &bounds());
+    let (replica, update) = replaced(replica.unwrap(), "map", settings.clone());
+    assert_eq!((update, shown(&replica, "map")), (None, settings));
+}
+
+#[test]
+fn members_that_nodes_of_xml_do_not_have_are_refused() {
+    for (tree, place) in [
+        (json!([{ "type": "todo", "done": false }]), "`body[0]`"),
+        (
+            json!([{ "type": "p", "content": [{ "type": "text", "text": "a", "bold": true }] }]),
+            "`body[0].content[0]`",
+        ),
+    ] {
+        let refused = DocumentBody::new("default", None, tree).unwrap_err().to_string();
+        assert!(refused.starts_with(place), "{refused}");
+    }
 }
 
 #[test]

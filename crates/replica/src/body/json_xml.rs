@@ -57,6 +57,15 @@ impl XmlReader<'_> {
         let Some(node) = node.filter(|_node| is_node) else {
             return Ok(BodyPiece { what: self.object(json, level)?, formats: plain });
         };
+        let is_text = kind.is_some_and(|kind| kind == TEXT) && node.contains_key(TEXT);
+        let is_known = |name: &str| {
+            [TYPE, ATTRIBUTES, CONTENT, MARKS].contains(&name) || (is_text && name == TEXT)
+        };
+        if let Some(name) = node.keys().find(|name| !is_known(name)) {
+            return Err(BodyMismatch::new(format!(
+                "has the member {name:?}, which nodes of XML do not have. Put it into `attrs`, or send the `kind` of the content"
+            )));
+        }
         if let Some(text) = node.get(TEXT)
             && kind.is_some_and(|kind| kind == TEXT)
         {

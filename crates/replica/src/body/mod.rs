@@ -4,6 +4,7 @@
 //! equal ones, then similar ones of the same kind, in their order. A paired node stays the same item of Yjs, so positions in it and
 //! what others write there meanwhile survive. Only what differs is written.
 
+mod hidden_texts;
 mod json;
 mod json_maps;
 mod json_xml;
@@ -80,6 +81,8 @@ impl BodyMismatch {
 pub struct DocumentBody {
     root: String,
     kind: BodyKind,
+    /// Whether the kind was not given. Then a root type that has content keeps its kind.
+    is_guessed: bool,
     json: Value,
 }
 
@@ -87,7 +90,7 @@ impl DocumentBody {
     /// The most bytes of the name of a root type.
     pub const MAX_ROOT_NAME: usize = 200;
 
-    /// Reads the content of the root type `root`. Without a kind, the tree tells it: an object with `ops` or a list of steps is a
+    /// Reads the content of the root type `root`. Without a kind, a root type that has content keeps its own, and otherwise the tree tells it: an object with `ops` or a list of steps is a
     /// text, a node `doc` or a list of nodes is XML, another object is a map, and another list is a list.
     ///
     /// # Errors
@@ -99,6 +102,7 @@ impl DocumentBody {
                 "cannot be written into the root type {root:?}. Use a name of 1 to {most} bytes other than {MARKS:?}."
             )));
         }
+        let is_guessed = kind.is_none();
         let kind = kind.unwrap_or_else(|| json::kind_of(&json));
         if root == TEXT && kind != BodyKind::Text {
             return Err(BodyMismatch::new(format!(
@@ -106,7 +110,7 @@ impl DocumentBody {
             )));
         }
         BodyReader::new(&MarkNames::default()).read(kind, &json, None)?;
-        Ok(Self { root: root.to_owned(), kind, json })
+        Ok(Self { root: root.to_owned(), kind, is_guessed, json })
     }
 
     /// Whether a root type with this name can be the body.
@@ -154,7 +158,9 @@ impl Replica {
             let old = old.map_err(in_root)?;
             let names = MarkNames::of(&old);
             // It was read before, without the present content.
-            let new = BodyReader::new(&names).read(body.kind, &body.json, Some(&old));
+            let present = old.root_kind().filter(|_kind| body.is_guessed);
+            let kind = present.unwrap_or(body.kind);
+            let new = BodyReader::new(&names).read(kind, &body.json, Some(&old));
             let mut new = new.map_err(|_mismatch| in_root(Failure::Unsupported))?;
             new.digest(&hashes);
             BodyUpdate::new(txn, until, allowance).update(root, &old, &new).map_err(in_root)

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState},
+    hash::{BuildHasher, Hash as _, Hasher, RandomState},
     sync::Arc,
 };
 
@@ -14,6 +14,7 @@ use yrs::{
     types::{Attrs, text::TextPrelim},
 };
 
+use super::{BodyKind, hidden_texts::next_texts};
 use crate::{
     branches::{branch_of, entries},
     comparison::{Element, ElementSequence, Failure, ReadAllowance, What, canonical},
@@ -71,6 +72,8 @@ pub(super) struct BodyNode {
     pub(super) pieces: Vec<BodyPiece>,
     /// Equal nodes have the same.
     digest: u64,
+    /// Nodes with equal pieces have the same.
+    digest_of_pieces: u64,
 }
 
 /// The value of an entry.
@@ -98,10 +101,25 @@ pub(super) enum BodyContent {
     Node(BodyNode),
 }
 
+impl BodyPiece {
+    fn hash(&self, hash: &mut impl Hasher) {
+        let formats: BTreeMap<_, _> = self.formats.iter().collect();
+        for (name, value) in formats {
+            (name, canonical(&as_json(value))).hash(hash);
+        }
+        match &self.what {
+            BodyContent::Text(text) => (0_u8, text).hash(hash),
+            BodyContent::Embed(value) => (1_u8, canonical(&as_json(value))).hash(hash),
+            BodyContent::Value(value) => (2_u8, canonical(&as_json(value))).hash(hash),
+            BodyContent::Node(node) => (3_u8, node.digest).hash(hash),
+        }
+    }
+}
+
 impl BodyNode {
     /// Returns an empty node.
     pub(super) fn new(kind: BodyNodeKind) -> Self {
-        Self { kind, entries: BTreeMap::new(), pieces: vec![], digest: 0 }
+        Self { kind, entries: BTreeMap::new(), pieces: vec![], digest: 0, digest_of_pieces: 0 }
     }
 
     /// Reads a shared type. Shared types nest 128 deep at most.
@@ -138,7 +156,7 @@ impl BodyNode {
             };
             node.push(BodyPiece { what, formats });
         }
-        node.digest = node.compute_digest(hashes);
+        node.digest_itself(hashes);
         Ok(node)
     }
 
@@ -180,6 +198,11 @@ impl BodyNode {
         self.digest == other.digest
     }
 
+    /// Whether two nodes have the same pieces. As [`is_same`](Self::is_same).
+    pub(super) fn has_same_pieces(&self, other: &Self) -> bool {
+        self.digest_of_pieces == other.digest_of_pieces
+    }
+
     /// The digest, for comparing many nodes.
     pub(super) fn number(&self) -> u64 {
         self.digest
@@ -197,10 +220,12 @@ impl BodyNode {
                 node.digest(hashes);
             }
         }
-        self.digest = self.compute_digest(hashes);
+        self.digest_itself(hashes);
     }
 
-    fn compute_digest(&self, hashes: &RandomState) -> u64 {
+    /// Computes the digests of this node. Those of the nodes in it must be computed.
+    fn digest_itself(&mut self, hashes: &RandomState) {
+        self.digest_of_pieces = self.compute_digest_of_pieces(hashes);
         let mut hash = hashes.build_hasher();
         self.kind.hash(&mut hash);
         self.entries.len().hash(&mut hash);
@@ -211,19 +236,55 @@ impl BodyNode {
                 BodyEntry::Node(node) => node.digest.hash(&mut hash),
             }
         }
-        for BodyPiece { what, formats } in &self.pieces {
-            let formats: BTreeMap<_, _> = formats.iter().collect();
-            for (name, value) in formats {
-                (name, canonical(&as_json(value))).hash(&mut hash);
-            }
-            match what {
-                BodyContent::Text(text) => (0_u8, text).hash(&mut hash),
-                BodyContent::Embed(value) => (1_u8, canonical(&as_json(value))).hash(&mut hash),
-                BodyContent::Value(value) => (2_u8, canonical(&as_json(value))).hash(&mut hash),
-                BodyContent::Node(node) => (3_u8, node.digest).hash(&mut hash),
+        self.digest_of_pieces.hash(&mut hash);
+        self.digest = hash.finish();
+    }
+
+    /// XML texts that follow each other count as one, and empty ones do not count.
+    fn compute_digest_of_pieces(&self, hashes: &RandomState) -> u64 {
+        let mut hash = hashes.build_hasher();
+        let mut pieces = self.pieces.iter().peekable();
+        while pieces.peek().is_some() {
+            if let Some(texts) = next_texts(&mut pieces) {
+                let mut joined = Self::new(BodyNodeKind::XmlText);
+                texts.into_iter().for_each(|piece| joined.push(piece.clone()));
+                if !joined.pieces.is_empty() {
+                    4_u8.hash(&mut hash);
+                    joined.pieces.iter().for_each(|piece| piece.hash(&mut hash));
+                    5_u8.hash(&mut hash);
+                }
+            } else if let Some(piece) = pieces.next() {
+                piece.hash(&mut hash);
             }
         }
         hash.finish()
+    }
+
+    /// Returns what a root type with this content is. `None` if it has none, or both a sequence and entries.
+    pub(super) fn root_kind(&self) -> Option<BodyKind> {
+        let Some(first) = self.pieces.first() else {
+            return (!self.entries.is_empty()).then_some(BodyKind::Map);
+        };
+        if !self.entries.is_empty() {
+            return None;
+        }
+        let is_text =
+            |piece: &BodyPiece| matches!(piece.what, BodyContent::Text(_) | BodyContent::Embed(_));
+        if self.pieces.iter().any(is_text) {
+            return Some(BodyKind::Text);
+        }
+        Some(match &first.what {
+            BodyContent::Node(node) => match node.kind {
+                BodyNodeKind::Element(_) | BodyNodeKind::XmlText | BodyNodeKind::Fragment => {
+                    BodyKind::Xml
+                }
+                BodyNodeKind::Root
+                | BodyNodeKind::Text
+                | BodyNodeKind::Map
+                | BodyNodeKind::List => BodyKind::List,
+            },
+            BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => BodyKind::List,
+        })
     }
 
     /// Calls `visit` with each piece of text in it.

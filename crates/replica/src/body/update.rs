@@ -9,6 +9,7 @@ use yrs::{
 };
 
 use super::{
+    hidden_texts::{has_texts_only, with_hidden_texts},
     node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece, as_json},
     pairs::pairs,
 };
@@ -51,7 +52,11 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
             return Ok(());
         }
         self.update_entries(&MapRef::from(branch), &old.entries, &new.entries)?;
-        self.update_sequence(branch, old, new)
+        if old.has_same_pieces(new) {
+            return Ok(());
+        }
+        let new = with_hidden_texts(old, new, self.sequences.until)?;
+        self.update_sequence(branch, old, &new)
     }
 
     fn update_entries(
@@ -97,7 +102,11 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
         if present.len() != old_nodes.len() {
             return Err(Failure::Unsupported);
         }
-        let pairs = pairs(&old_nodes, &new_nodes, until)?;
+        let is_divided = old.pieces.len() == new.pieces.len();
+        let pairs = match is_divided && has_texts_only(old) && has_texts_only(new) {
+            true => (0..new_nodes.len()).map(Some).collect(),
+            false => pairs(&old_nodes, &new_nodes, until)?,
+        };
         let mut standing = Vec::with_capacity(new_nodes.len());
         for (node, pair) in new_nodes.iter().zip(&pairs) {
             standing.push(match pair.and_then(|old| present.get(old)) {
