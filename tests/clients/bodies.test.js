@@ -312,3 +312,34 @@ for (const seed of chooseSeeds(SEEDS)) {
       }
     }));
 }
+
+test('what is typed into paragraphs without text is kept as y-prosemirror keeps it', async () => {
+  const paragraph = (text) => ({ type: 'paragraph', ...(text && { content: [{ type: 'text', text }] }) });
+  const tree = (...texts) => ({ type: 'doc', content: texts.map(paragraph) });
+  // The first paragraph was cleared before, the second one becomes empty, and the third one changes.
+  const { id, version } = await createDocument(alice, 'Cleared');
+  await grant(alice, id, 'EDIT', bob.email);
+  const editor = await Editor.open(bob, id);
+  prosemirrorToYXmlFragment(schema.nodeFromJSON(tree('First', 'Second', 'Third')), fragmentOf(editor.doc));
+  textsIn(fragmentOf(editor.doc))[0].delete(0, 5);
+  const base = await versionWith(id, editor, version);
+  const read = await storedTree(id);
+  assert.equal(await replaceBody(id, read.tree, base), base, 'what was read changes nothing');
+
+  const target = tree('', '', 'Third, changed');
+  const written = new Y.Doc();
+  Y.applyUpdate(written, Y.encodeStateAsUpdate(editor.doc));
+  const [cleared, second, third] = textsIn(fragmentOf(editor.doc));
+  cleared.insert(0, 'typed');
+  second.insert(6, ' typed');
+  third.insert(0, 'typed ');
+  await versionWith(id, editor, base);
+  const { meta } = initProseMirrorDoc(fragmentOf(written), schema);
+  updateYFragment(written, fragmentOf(written), schema.nodeFromJSON(target), meta);
+  Y.applyUpdate(written, Y.encodeStateAsUpdate(editor.doc));
+
+  await replaceBody(id, target, base);
+  assert.deepEqual((await storedTree(id)).tree, treeOf(written));
+  assert.deepEqual(treeOf(written), tree('typed', ' typed', 'typed Third, changed'));
+  editor.close();
+});
