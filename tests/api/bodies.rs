@@ -155,6 +155,7 @@ async fn a_document_is_created_with_a_body_or_an_update() {
     // A copy of a document with its history mark would have two histories.
     let refused = create(&alice, json!({ "update": update })).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
+    assert!(refused.error()["message"].as_str().unwrap().contains("copyDocument"));
     let update = "AQEJAAQBB2NvbnRlbnQCSGkA";
     let created = create(&alice, json!({ "update": update })).await.value();
     assert_eq!(created["content"], "Hi");

@@ -15,7 +15,7 @@ use crate::{
         AccessLevel, Content, Delta, Document, DocumentKey, InvalidInput, Metadata, Text, Title,
         Version,
     },
-    editing::{DocumentBody, EditKind, Replica, StoredEdit},
+    editing::{DocumentBody, EditError, EditKind, MergeError, Replica, StoredEdit},
     graphql::{
         ApiError,
         access::{Admitted, document_id, require_to_edit},
@@ -85,7 +85,7 @@ impl DocumentMutations {
         let metadata = checked_metadata(metadata)?.unwrap_or_default();
         let key = key.as_deref().map(DocumentKey::new).transpose()?;
         let draft = DocumentDraft { title, content, body: root, metadata, key };
-        let document = api.rooms.create(owner.id, draft).await?;
+        let document = api.rooms.create(owner.id, draft).await.map_err(creation_error)?;
         Ok(DocumentType {
             owner: Some(owner.clone()),
             content: known,
@@ -211,6 +211,18 @@ async fn change_key(
     api.store.set_key(user, document.id, key.as_ref()).await?;
     loaders(ctx)?.forget_keys();
     Ok(DocumentType::new(document, access))
+}
+
+/// Returns the error of a document that was not created.
+fn creation_error(error: EditError) -> ApiError {
+    match error {
+        EditError::Merge(MergeError::Unrelated) => InvalidInput::new(
+            "`update` is the state of another document of coscribe, with its history. Use `copyDocument`, or create the document with its \
+             `body`.",
+        )
+        .into(),
+        error => error.into(),
+    }
 }
 
 /// Checks the name of the body of a new document.
