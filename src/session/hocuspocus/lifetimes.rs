@@ -187,19 +187,27 @@ impl HocuspocusProtocol {
         (closed.subscription.is_some(), rest.into_iter().collect())
     }
 
-    /// Begins to commit what is left of a document that is given up, after what was left of it before.
-    pub(super) fn rest_of(&self, closed: &mut SocketDocument) -> Option<RestCommit> {
+    /// Returns a future that commits what is left of a document that is given up, after what was left of it before.
+    pub(super) fn commit_in_order(
+        &self,
+        closed: &mut SocketDocument,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
         let rest = closed.steps.end()?;
         let earlier = self.documents.last_rest(closed.document);
-        let in_order = async move {
+        Some(async move {
             if let Some(earlier) = earlier {
                 earlier.await;
             }
             rest.await;
-        };
+        })
+    }
+
+    /// Begins to commit what is left of a document that is given up.
+    fn rest_of(&self, closed: &mut SocketDocument) -> Option<RestCommit> {
+        let rest = self.commit_in_order(closed)?;
         // A task of its own, because it must run although the session may end. A step that commits goes on as well. It may have to open
         // the room, which is an actor, so it runs where actors can be started.
-        let task = actix_rt::spawn(in_order.in_current_span());
+        let task = actix_rt::spawn(rest.in_current_span());
         let ended = task.map(|ended| {
             if ended.is_err() {
                 tracing::error!("the last updates of a document have no outcome");

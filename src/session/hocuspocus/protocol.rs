@@ -377,15 +377,7 @@ impl HocuspocusProtocol {
     /// Gives all seats up. Returns a future that commits the updates that are not stored yet.
     pub(in crate::session) fn leave(&mut self) -> Option<BoxFuture<'static, ()>> {
         let documents: Vec<_> = self.documents.remove_all().collect();
-        let rests = documents.into_iter().filter_map(|mut open| {
-            let (earlier, rest) = (self.documents.last_rest(open.document), open.steps.end()?);
-            Some(async move {
-                if let Some(earlier) = earlier {
-                    earlier.await;
-                }
-                rest.await;
-            })
-        });
+        let rests = documents.into_iter().filter_map(|mut open| self.commit_in_order(&mut open));
         let rests: FuturesUnordered<_> = rests.collect();
         Some(rests.collect::<()>().boxed())
     }

@@ -3,7 +3,7 @@
 //! Editors keep an XML text when its last letter is deleted, so that what others type there at the same time survives. JSON shows
 //! nothing of it, and one text for several that follow each other. A new tree is given the texts that the document has.
 
-use std::{borrow::Cow, iter::Peekable, slice, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, iter::Peekable, slice, sync::Arc};
 
 use protocol::domain::{CompareUntil, Exhausted};
 use yrs::types::Attrs;
@@ -63,9 +63,8 @@ pub(super) fn with_hidden_texts<'n>(
 ) -> Result<Cow<'n, BodyNode>, Exhausted> {
     let is_undivided = new.pieces.len() <= 1 && old.pieces.len() != new.pieces.len();
     if is_undivided && has_texts_only(new) && has_texts_only(old) && !old.pieces.is_empty() {
-        let mut divided = new.clone();
-        divided.pieces = divide(&old.children(), new.children().first().copied());
-        return Ok(Cow::Owned(divided));
+        let pieces = divide(&old.children(), new.children().first().copied(), until)?;
+        return Ok(Cow::Owned(new.with_pieces(pieces)));
     }
     let old_nodes = old.children();
     if !old_nodes.iter().any(|node| node.is_hidden()) || old_nodes.len() != old.pieces.len() {
@@ -78,31 +77,29 @@ pub(super) fn with_hidden_texts<'n>(
         return Ok(Cow::Borrowed(new));
     }
     let pairs = pairs(&shown, &new_nodes, until)?;
-    let mut all = new.clone();
-    all.pieces.clear();
+    let mut all = Vec::with_capacity(new.pieces.len());
     let mut rest = old_nodes.into_iter().peekable();
     let mut seen = 0;
     for (piece, pair) in new.pieces.iter().zip(pairs) {
-        all.pieces.push(piece.clone());
+        all.push(piece.clone());
         let Some(paired) = pair else { continue };
         // The hidden texts before the paired node stay before it, and those right after it after it.
-        let place = all.pieces.len() - 1;
-        let mut before = Vec::new();
+        let after = all.pop();
         while seen <= paired
             && let Some(node) = rest.next()
         {
             match node.is_hidden() {
-                true => before.push(nested(node)),
+                true => all.push(nested(node)),
                 false => seen += 1,
             }
         }
-        all.pieces.splice(place..place, before);
+        all.extend(after);
         while let Some(node) = rest.next_if(|node| node.is_hidden()) {
-            all.pieces.push(nested(node));
+            all.push(nested(node));
         }
     }
-    all.pieces.extend(rest.filter(|node| node.is_hidden()).map(nested));
-    Ok(Cow::Owned(all))
+    all.extend(rest.filter(|node| node.is_hidden()).map(nested));
+    Ok(Cow::Owned(new.with_pieces(all)))
 }
 
 fn nested(node: &BodyNode) -> BodyPiece {
@@ -111,14 +108,23 @@ fn nested(node: &BodyNode) -> BodyPiece {
 
 /// Divides the content of one XML text among those that it stands for. A boundary in what stayed at the beginning or at the end keeps
 /// its place.
-fn divide(old: &[&BodyNode], new: Option<&BodyNode>) -> Vec<BodyPiece> {
+///
+/// # Errors
+/// The budget ended.
+fn divide(
+    old: &[&BodyNode],
+    new: Option<&BodyNode>,
+    until: &CompareUntil,
+) -> Result<Vec<BodyPiece>, Exhausted> {
     let before: Vec<char> = old.iter().flat_map(|text| letters(&text.pieces)).collect();
     let after: Vec<char> = new.map(|text| letters(&text.pieces).collect()).unwrap_or_default();
+    until.budget.spend(before.len() + after.len())?;
     let same = |(one, other): &(&char, &char)| one == other;
     let prefix = before.iter().zip(&after).take_while(same).count();
     let room = before.len().min(after.len()) - prefix;
     let suffix = before.iter().rev().zip(after.iter().rev()).take(room).take_while(same).count();
-    let (mut rest, mut taken, mut end) = (new.map(|text| text.pieces.clone()), 0, 0);
+    let mut rest: VecDeque<BodyPiece> = new.iter().flat_map(|text| text.pieces.clone()).collect();
+    let (mut taken, mut end) = (0, 0);
     let mut divided = Vec::with_capacity(old.len());
     for (index, text) in old.iter().enumerate() {
         end += letters(&text.pieces).count();
@@ -129,13 +135,13 @@ fn divide(old: &[&BodyNode], new: Option<&BodyNode>) -> Vec<BodyPiece> {
             () => prefix,
         };
         let mut part = BodyNode::new(BodyNodeKind::XmlText);
-        for piece in take(rest.get_or_insert_default(), place.saturating_sub(taken)) {
+        for piece in take(&mut rest, place.saturating_sub(taken)) {
             part.push(piece);
         }
         taken = taken.max(place);
         divided.push(nested(&part));
     }
-    divided
+    Ok(divided)
 }
 
 /// Returns the letters of a text, and one for each object in it.
@@ -150,10 +156,11 @@ fn letters(pieces: &[BodyPiece]) -> impl Iterator<Item = char> {
 }
 
 /// Removes the first `count` letters of a text, and returns them.
-fn take(pieces: &mut Vec<BodyPiece>, mut count: usize) -> Vec<BodyPiece> {
+fn take(pieces: &mut VecDeque<BodyPiece>, mut count: usize) -> Vec<BodyPiece> {
     let mut taken = Vec::new();
-    while count > 0 && !pieces.is_empty() {
-        let BodyPiece { what, formats } = pieces.remove(0);
+    while count > 0
+        && let Some(BodyPiece { what, formats }) = pieces.pop_front()
+    {
         let BodyContent::Text(text) = what else {
             taken.push(BodyPiece { what, formats });
             count -= 1;
@@ -164,7 +171,7 @@ fn take(pieces: &mut Vec<BodyPiece>, mut count: usize) -> Vec<BodyPiece> {
         count -= first.chars().count();
         if !rest.is_empty() {
             let what = BodyContent::Text(rest.to_owned());
-            pieces.insert(0, BodyPiece { what, formats: Arc::clone(&formats) });
+            pieces.push_front(BodyPiece { what, formats: Arc::clone(&formats) });
         }
         taken.push(BodyPiece { what: BodyContent::Text(first.to_owned()), formats });
     }

@@ -122,6 +122,11 @@ impl BodyNode {
         Self { kind, entries: BTreeMap::new(), pieces: vec![], digest: 0, digest_of_pieces: 0 }
     }
 
+    /// Returns a node with the same kind and entries, and these pieces. Its digests are not computed.
+    pub(super) fn with_pieces(&self, pieces: Vec<BodyPiece>) -> Self {
+        Self { entries: self.entries.clone(), pieces, ..Self::new(self.kind.clone()) }
+    }
+
     /// Reads a shared type. Shared types nest 128 deep at most.
     ///
     /// # Errors
