@@ -49,6 +49,16 @@ pub(crate) fn steps_of_event(event: &[YjsStep], txn: &TransactionMut<'_>) -> Vec
     rich.unwrap_or_else(|| event.iter().map(plain_step).collect())
 }
 
+/// Returns whether an event has formats, also if they are too large for a delta.
+pub(crate) fn has_formats(event: &[YjsStep]) -> bool {
+    event.iter().any(|step| match step {
+        YjsStep::Inserted(_, formats) | YjsStep::Retain(_, formats) => {
+            formats.as_ref().is_some_and(|formats| !formats.is_empty())
+        }
+        YjsStep::Deleted(_) => false,
+    })
+}
+
 /// Returns a delta that retains the text with its formats. `None` if these are too large.
 pub(crate) fn present_formats(text: &TextRef, txn: &TransactionMut<'_>) -> Option<Delta> {
     let mut allowance = RichAllowance { bytes: MAX_RICH_BYTES };

@@ -129,3 +129,15 @@ fn formats_that_are_too_large_or_nested_too_deep_are_left_out() {
         reported(&replica, |txn| text.remove_range(txn, 11, 1));
     }
 }
+
+#[test]
+fn formats_that_were_left_out_are_known_to_the_next_change() {
+    let replica = Replica::of("Hello world");
+    let text = replica.text.clone();
+    let note = |value: Any| Attrs::from([("note".into(), value)]);
+    let large = Any::from("x".repeat(MAX_RICH_BYTES));
+    reported(&replica, |txn| text.format(txn, 0, 5, note(large)));
+    let steps = reported(&replica, |txn| text.format(txn, 0, 5, note(Any::Null)));
+    // The library reports the end of the format for the rest as well, where it changes nothing.
+    assert_eq!(steps, json!([{ "retain": 11, "attributes": { "note": null } }]));
+}

@@ -22,7 +22,7 @@ use yrs::{Observable as _, ReadTxn as _, StateVector, Text as _, TransactionMut}
 
 use super::{
     cuts::Splits,
-    delta_steps::{besides_present, present_formats, steps_of_event},
+    delta_steps::{besides_present, has_formats, present_formats, steps_of_event},
     format_limit::TooManyFormats,
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
@@ -218,19 +218,20 @@ impl Replica {
         let before: StateVector = txn.state_vector();
         let present = match self.may_have_formats.load(Ordering::Relaxed) {
             true => present_formats(&self.text, txn),
-            false => None,
+            false => Some(Delta::default()),
         };
-        let steps = Arc::new(Mutex::new(None));
-        let observed = Arc::clone(&steps);
+        let observed = Arc::new(Mutex::new(None));
+        let observer = Arc::clone(&observed);
         self.text.observe(OBSERVER, move |txn, event| {
-            *observed.lock() = Some(steps_of_event(event.delta(txn), txn));
+            let event = event.delta(txn);
+            *observer.lock() = Some((steps_of_event(event, txn), has_formats(event)));
         });
         let extent = work(txn)?;
         txn.commit();
         self.text.unobserve(OBSERVER);
         let has_changed = txn.state_vector() != before || !txn.delete_set().is_empty();
-        let steps: Option<Vec<DeltaStep>> = steps.lock().take();
-        self.note_formats(present.as_ref(), steps.as_deref());
+        let (steps, brings_formats) = observed.lock().take().unzip();
+        self.note_formats(present.as_ref(), brings_formats.unwrap_or_default());
         let steps = match (steps, present) {
             (Some(steps), Some(present)) => Some(besides_present(steps, &present)),
             (steps, _) => steps,
@@ -244,15 +245,12 @@ impl Replica {
         })
     }
 
-    /// Notes whether the text may have formats, after a change with these steps. `present` has those before it, if they were read.
-    fn note_formats(&self, present: Option<&Delta>, steps: Option<&[DeltaStep]>) {
-        let had_formats = present.is_some_and(|present| !present.is_empty());
-        let has_new =
-            steps.is_some_and(|steps| steps.iter().any(|step| !step.attributes.is_empty()));
-        if had_formats || has_new {
-            self.may_have_formats.store(true, Ordering::Relaxed);
-        } else if present.is_some() {
-            self.may_have_formats.store(false, Ordering::Relaxed);
+    /// Notes whether the text may have formats, after a change that brings formats or not. `present` has those before it, if they
+    /// were not too large to be read.
+    fn note_formats(&self, present: Option<&Delta>, brings_formats: bool) {
+        if let Some(present) = present {
+            let may_have_formats = brings_formats || !present.is_empty();
+            self.may_have_formats.store(may_have_formats, Ordering::Relaxed);
         }
     }
 
