@@ -137,9 +137,9 @@ impl From<RestoreError> for EditError {
                 Self::TooManyStructs { limit }
             }
             // Nobody has sent an update: the library has failed.
-            RestoreError::Limit(MergeError::Malformed(_) | MergeError::NotText) => {
-                Self::Load(LoadError::Aborted)
-            }
+            RestoreError::Limit(
+                MergeError::Malformed(_) | MergeError::NotText | MergeError::ServerRoot,
+            ) => Self::Load(LoadError::Aborted),
             RestoreError::Limit(error) => error.into(),
             RestoreError::Exhausted(Exhausted::Steps) => Self::TooMuchToRestore,
             RestoreError::Exhausted(Exhausted::Stopped) => Self::Busy,

@@ -179,7 +179,8 @@ impl ImportLimits {
             error @ (MergeError::Malformed(_)
             | MergeError::TooManyDeletions { .. }
             | MergeError::TooManyConflicts
-            | MergeError::NotText) => ImportError::Unreadable(error),
+            | MergeError::NotText
+            | MergeError::ServerRoot) => ImportError::Unreadable(error),
         }
     }
 }

@@ -40,5 +40,8 @@ pub(super) fn merge_advice(error: &MergeError) -> String {
         MergeError::NotText => {
             "The root type \"content\" holds text. Use another name for other types.".to_owned()
         }
+        MergeError::ServerRoot => {
+            "Only the server writes the root type \"coscribe\". Use another name.".to_owned()
+        }
     }
 }

@@ -99,6 +99,9 @@ fn merge_remedy(error: &MergeError) -> Remedy {
         MergeError::NotText => Remedy::Refuse(
             "The root type \"content\" holds text. Use another name for other types.".to_owned(),
         ),
+        MergeError::ServerRoot => Remedy::Refuse(
+            "Only the server writes the root type \"coscribe\". Use another name.".to_owned(),
+        ),
     }
 }
 

@@ -13,7 +13,6 @@ use yrs::{
 
 use super::{
     branches::branch_of,
-    content_json::is_tree,
     replica::{Replica, TEXT},
 };
 
@@ -39,22 +38,6 @@ impl Replica {
             blocks.write_root(&root);
         }
         (!blocks.is_full()).then_some(blocks.text)
-    }
-
-    /// Returns the name of the root type that has the text of the document, if deltas cannot change it: another one than `content` was
-    /// named as the body, or a tree of XML has text. Other texts may be there beside `content`, such as a title.
-    #[must_use]
-    pub fn other_body(&self) -> Option<String> {
-        if let Some(name) = self.named_body() {
-            return (name != TEXT).then_some(name);
-        }
-        if self.content().bytes() > 0 || self.body_text(0).is_some() {
-            return None;
-        }
-        let name = self.body_root();
-        let txn = self.doc.transact();
-        let root = txn.root_refs().find(|(root, _)| *root == name).map(|(_, root)| root)?;
-        is_tree(branch_of(&root)?, &txn).then_some(name)
     }
 }
 

@@ -7,7 +7,7 @@ use yrs::{
     branch::{Branch, BranchPtr},
 };
 
-use super::replica::{MARKS, Replica};
+use super::{marks::MARKS, replica::Replica};
 
 /// Returns the branch of a shared type. `None` for a value, and for a document within the document.
 pub(crate) fn branch_of(shared: &Out) -> Option<BranchPtr> {

@@ -18,7 +18,8 @@ use yrs::{
 
 use super::{
     branches::branch_of,
-    replica::{MARKS, Replica, TEXT},
+    marks::MARKS,
+    replica::{Replica, TEXT},
     subdocuments::{SubdocumentPrelim, has_nested_subdocument},
 };
 

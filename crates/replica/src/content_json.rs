@@ -14,10 +14,10 @@ use yrs::{
 };
 
 use super::{
-    body::DocumentBody,
     branches::branch_of,
     json_allowance::{JsonAllowance, JsonTooLarge},
-    replica::{BODY, MARKS, Replica, TEXT},
+    marks::MARKS,
+    replica::{Replica, TEXT},
     subdocuments::guid_of,
 };
 
@@ -63,38 +63,6 @@ impl Replica {
         }
         Ok(Value::Object(content))
     }
-}
-
-impl Replica {
-    /// Returns the name of the root type that was named as the body when the document was created.
-    #[must_use]
-    pub fn named_body(&self) -> Option<String> {
-        let txn = self.doc.transact();
-        match txn.get_map(MARKS)?.get(&txn, BODY)? {
-            // Editors can write into the map as well.
-            Out::Any(Any::String(name)) => {
-                DocumentBody::is_root_name(&name).then(|| name.to_string())
-            }
-            _ => None,
-        }
-    }
-
-    /// Returns the name of the root type that is the body of the document: the one that was named when it was created. Without a name
-    /// it is `content` if that has text, and otherwise the first other one, by name, that has content: a tree of XML if there is one,
-    /// then a text or list, and a map only if there is nothing else. Many applications keep settings in a map and notes in a list.
-    #[must_use]
-    pub fn body_root(&self) -> String {
-        if let Some(name) = self.named_body() {
-            return name;
-        }
-        let txn = self.doc.transact();
-        if self.text.len(&txn) > 0 {
-            return TEXT.to_owned();
-        }
-        let others = txn.root_refs().filter(|(name, _root)| *name != MARKS);
-        let first = others.filter_map(|(name, root)| Some((rank_of(&root, &txn)?, name))).min();
-        first.map_or(TEXT, |(_rank, name)| name).to_owned()
-    }
 
     /// Returns the content of a root type as [`content_json`](Self::content_json) shows it. `None` if it has none.
     #[must_use]
@@ -125,21 +93,6 @@ impl Replica {
             None => Ok(None),
         }
     }
-}
-
-/// Returns how far behind others a root type is as a body. `None` if it has no content.
-fn rank_of(root: &Out, txn: &impl ReadTxn) -> Option<u8> {
-    let branch = branch_of(root)?;
-    match TextRef::from(branch).len(txn) {
-        0 => (MapRef::from(branch).len(txn) > 0).then_some(2),
-        _ => Some(if is_tree(branch, txn) { 0 } else { 1 }),
-    }
-}
-
-/// Whether a root type, of which kind is not known, has nodes of XML.
-pub(crate) fn is_tree(branch: BranchPtr, txn: &impl ReadTxn) -> bool {
-    let chunks = TextRef::from(branch).diff(txn, YChange::identity);
-    chunks.iter().any(|chunk| matches!(chunk.insert, Out::YXmlElement(_) | Out::YXmlText(_)))
 }
 
 /// Returns a root type, of which kind is not known, as JSON. `None` if it is empty.

@@ -8,6 +8,7 @@
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
 mod body;
+mod body_root;
 mod body_text;
 mod branches;
 mod compaction;
@@ -21,6 +22,7 @@ mod format_limit;
 mod inspection;
 mod json_allowance;
 mod large_update;
+mod marks;
 mod merge;
 mod panic_guard;
 mod parts;

@@ -24,6 +24,7 @@ use super::{
     cuts::Splits,
     delta_steps::{besides_present, has_formats, present_formats, steps_of_event},
     format_limit::TooManyFormats,
+    marks::Marks,
     panic_guard::guarded,
     parts::{Extent, PartLimits, apply_in_parts},
     replica::Replica,
@@ -110,6 +111,9 @@ pub enum MergeError {
     /// An update adds content to the root type `content` that is not text.
     #[error("the update uses the root type `content` as another type than text")]
     NotText,
+    /// An update changes the root type `coscribe`.
+    #[error("the update changes the root type `coscribe`, which only the server writes")]
+    ServerRoot,
 }
 
 impl From<TooManyFormats> for MergeError {
@@ -199,9 +203,14 @@ impl Replica {
         bounds: &MergeBounds,
     ) -> Result<Applied, MergeError> {
         let applied = guarded(&self.doc, |txn| {
-            self.apply_observed(txn, |txn| self.apply_parts(txn, updates, bounds))
+            let marks = Marks::read(txn);
+            let applied = self.apply_observed(txn, |txn| self.apply_parts(txn, updates, bounds))?;
+            Ok((applied, marks == Marks::read(txn)))
         });
-        let applied = applied.map_err(MergeError::Malformed)?;
+        let (applied, keeps_marks) = applied.map_err(MergeError::Malformed)?;
+        if !keeps_marks {
+            return Err(MergeError::ServerRoot);
+        }
         if !applied.is_complete {
             let cycle = "its parts depend on each other in a cycle".to_owned();
             return Err(MergeError::Malformed(cycle));

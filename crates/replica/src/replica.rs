@@ -21,15 +21,15 @@ use protocol::{
 };
 use thiserror::Error;
 use yrs::{
-    Any, ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Out, ReadTxn as _,
-    StateVector, Text as _, TextRef, Transact as _, Update, types::text::YChange,
-    updates::encoder::Encode as _,
+    Any, ClientID, Doc, GetString as _, OffsetKind, Options, Out, ReadTxn as _, StateVector,
+    Text as _, TextRef, Transact as _, Update, types::text::YChange, updates::encoder::Encode as _,
 };
 
 use super::{
     conflicts::ConflictMeter,
     delta_steps::{most_formats, yjs_step},
     format_limit::{FormatMeter, TooManyFormats, growth_of},
+    marks::{Marks, fresh_mark},
     panic_guard::guarded,
     parts::apply_stored,
     splits::split_at_steps,
@@ -39,11 +39,6 @@ use super::{
 
 /// The name of the text's root type: `doc.getText('content')`.
 pub(crate) const TEXT: &str = "content";
-
-/// The root map of the history mark, and its key. The same map names the body, if the document was created with a name for it.
-pub(crate) const MARKS: &str = "coscribe";
-const MARK: &str = "history";
-pub(crate) const BODY: &str = "body";
 
 /// A stored state or update is not a valid Yjs v1 update, or stored changes do not fit each other.
 #[derive(Debug, Clone, Error)]
@@ -171,20 +166,17 @@ impl Replica {
     pub fn with_body(text: &str, body: Option<&str>) -> Self {
         let mark = fresh_mark();
         let mut replica = Self::empty(mark);
-        let marks = replica.doc.get_or_insert_map(MARKS);
-        {
+        let marks = {
             let mut txn = replica.doc.transact_mut();
-            marks.insert(&mut txn, MARK, format!("{:x}", mark.get()));
-            if let Some(body) = body {
-                marks.insert(&mut txn, BODY, body);
-            }
+            let marks = Marks::write(&mut txn, mark, body);
             if !text.is_empty() {
                 replica.text.insert(&mut txn, 0, text);
             }
-        }
+            marks
+        };
         replica.content = Content::from(text);
         replica.weight.add(text.len());
-        replica.structs = StructMeter::counted(2 + usize::from(body.is_some()));
+        replica.structs = StructMeter::counted(1 + marks);
         replica.may_have_formats = AtomicBool::new(false);
         replica
     }
@@ -408,13 +400,6 @@ impl Replica {
 
 pub(crate) fn read_stored(update: &[u8]) -> Result<Outline, String> {
     Outline::read(update, usize::MAX).map_err(|error| error.to_string())
-}
-
-/// Returns a random client id for a history mark: above [`MAX_CLIENT`], of at most 53 bits.
-fn fresh_mark() -> ClientID {
-    const COUNT: u64 = (1 << 53) - 1 - MAX_CLIENT;
-    let random = getrandom::u64().unwrap_or_else(|_none| ClientID::random().get());
-    ClientID::new(MAX_CLIENT + 1 + random % COUNT)
 }
 
 /// Returns a random client id from the operating system, so that nodes that start at the same time differ.

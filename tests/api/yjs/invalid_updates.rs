@@ -111,6 +111,36 @@ async fn an_update_that_changes_the_type_of_the_text_is_refused() {
 }
 
 #[actix_web::test]
+async fn an_update_of_the_root_type_of_the_server_is_refused() {
+    let pair = Pair::start().await;
+    let editor = pair.bob.open_editor(pair.document).await;
+    let before = editor.doc.transact().state_vector();
+    let update = {
+        let marks = editor.doc.get_or_insert_map("coscribe");
+        let mut txn = editor.doc.transact_mut();
+        marks.insert(&mut txn, "body", "notes");
+        txn.encode_state_as_update_v1(&before)
+    };
+    editor.send_update(&update).await;
+    let reason = editor.expect("a denial", |state| state.denials == 1).await.denial.unwrap();
+    assert!(reason.contains("Only the server writes the root type \"coscribe\""), "{reason}");
+    editor.close().await;
+
+    let mutation = "mutation($id: ID!, $update: Bytes!) {
+        applyUpdate(documentId: $id, update: $update) { version } }";
+    let variables = json!({ "id": pair.document, "update": STANDARD.encode(&update) });
+    assert_eq!(pair.alice.run(mutation, variables).await.code(), "BAD_USER_INPUT");
+
+    // The document goes on as it was.
+    let document = pair.alice.read(pair.document).await;
+    assert_eq!((&document["version"], &document["content"]), (&json!(1), &json!("Welcome.")));
+    let editor = pair.bob.open_editor_with_receipts(pair.document).await;
+    editor.insert(0, "! ").await;
+    assert_eq!(editor.expect_saved().await, 2);
+    pair.stop(editor).await;
+}
+
+#[actix_web::test]
 async fn formats_that_would_take_too_much_memory_are_refused() {
     let pair = Pair::start().await;
     let doc = new_doc();

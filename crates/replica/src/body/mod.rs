@@ -26,8 +26,9 @@ use self::{
 };
 use super::{
     comparison::{Failure, ReadAllowance},
+    marks::MARKS,
     merge::MergeBounds,
-    replica::{MARKS, Replica, TEXT},
+    replica::{Replica, TEXT},
     restoration::{RestoreError, Restored},
 };
 

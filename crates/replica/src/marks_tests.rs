@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::domain::Budget;
+use yrs::{Array as _, Doc, GetString as _, Map as _, updates::decoder::Decode as _};
+
+use super::*;
+use crate::{MergeBounds, MergeError};
+
+fn bounds() -> MergeBounds {
+    MergeBounds {
+        text: 100_000,
+        state: 10_000_000,
+        structs: 1_000_000,
+        document_structs: 1_000_000,
+        clients: 1_000,
+        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
+        budget: Budget::unlimited(),
+    }
+}
+
+/// Returns the update of a page that has the document and makes a change.
+fn change_of_page(replica: &Replica, work: impl FnOnce(&mut TransactionMut<'_>)) -> Bytes {
+    let page = Doc::with_client_id(7_u64);
+    page.transact_mut().apply_update(yrs::Update::decode_v1(&replica.state()).unwrap()).unwrap();
+    let mut txn = page.transact_mut();
+    work(&mut txn);
+    txn.commit();
+    txn.encode_update_v1().into()
+}
+
+#[test]
+fn pages_cannot_change_the_root_map_of_the_server() {
+    type Change = fn(&mut TransactionMut<'_>);
+    let changes: [Change; 6] = [
+        |txn| drop(txn.get_or_insert_map(MARKS).insert(txn, "body", "mine")),
+        |txn| drop(txn.get_or_insert_map(MARKS).remove(txn, "body")),
+        |txn| drop(txn.get_or_insert_map(MARKS).insert(txn, "history", "0")),
+        |txn| drop(txn.get_or_insert_map(MARKS).insert(txn, "other", 1)),
+        |txn| txn.get_or_insert_text(MARKS).insert(txn, 0, "text"),
+        |txn| drop(txn.get_or_insert_array(MARKS).push_back(txn, 1)),
+    ];
+    for body in [Some("default"), None] {
+        for (index, change) in changes.iter().enumerate() {
+            let replica = Replica::with_body("", body);
+            let update = change_of_page(&replica, |txn| {
+                txn.get_or_insert_text("content").insert(txn, 0, "and a text");
+                change(txn);
+            });
+            let (replica, merged) = replica.merge(&[update], &bounds());
+            if (index, body) == (1, None) {
+                // There was no name to remove.
+                assert_eq!(replica.unwrap().named_body(), None);
+                continue;
+            }
+            assert_eq!(merged.err(), Some(MergeError::ServerRoot), "change {index}");
+            assert!(replica.is_none());
+        }
+    }
+}
+
+#[test]
+fn a_page_may_send_the_root_map_of_the_server_again() {
+    let replica = Replica::with_body("", Some("default"));
+    let page = Doc::with_client_id(7_u64);
+    page.transact_mut().apply_update(yrs::Update::decode_v1(&replica.state()).unwrap()).unwrap();
+    let text = page.get_or_insert_text("content");
+    text.insert(&mut page.transact_mut(), 0, "Hello");
+    let all = page.transact().encode_state_as_update_v1(&yrs::StateVector::default());
+    let (replica, merged) = replica.merge(&[all.into()], &bounds());
+    assert!(merged.unwrap().is_some());
+    let replica = replica.unwrap();
+    assert_eq!(replica.named_body().as_deref(), Some("default"));
+    assert_eq!(replica.text.get_string(&replica.doc.transact()), "Hello");
+}
