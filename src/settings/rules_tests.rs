@@ -62,7 +62,7 @@ fn values_that_would_misbehave_are_refused_by_name() {
         ("limits.operation_depth", "0"),
         ("limits.operation_complexity", "1199"),
         ("limits.answer", "63963135"),
-        ("limits.answers_of_user", "67108863"),
+        ("limits.answers_of_user", "100663295"),
         ("limits.answers_of_node", "201326591"),
         ("limits.answer_values", "999"),
         ("limits.operation_cache_entries", "0"),

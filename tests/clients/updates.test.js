@@ -149,3 +149,23 @@ test('a large document is imported in parts, whoever wrote it', async () => {
   assert.deepEqual(doc.getMap('cells').toJSON(), docs[0].getMap('cells').toJSON());
   assert.equal(doc.getMap('chapters').get('first').guid, 'one');
 });
+
+test('a document of 50 MB is imported in parts', async () => {
+  const written = new Y.Doc();
+  const body = written.getXmlFragment('default');
+  for (let chapter = 0; chapter < 50; chapter += 1) {
+    const paragraphs = Array.from({ length: 100 }, (_, index) => {
+      const paragraph = new Y.XmlElement('paragraph');
+      paragraph.insert(0, [new Y.XmlText(`${chapter}.${index} ${'word '.repeat(2_100)}`)]);
+      return paragraph;
+    });
+    written.transact(() => body.push(paragraphs));
+  }
+  const state = Y.encodeStateAsUpdate(written);
+  assert.ok(state.length > 50_000_000, `${state.length} bytes`);
+
+  const { id } = await createDocument(alice, 'A book', '');
+  for (const part of divideUpdate(Y, state)) assert.equal((await apply(alice, id, part)).leftOut, false);
+  const { doc } = await load(alice, id);
+  assert.equal(doc.getXmlFragment('default').toString(), body.toString());
+});
