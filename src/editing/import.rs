@@ -97,9 +97,10 @@ pub enum ImportError {
         /// The most that all texts of the document may have together.
         limit: u64,
     },
-    /// It is the state of a document of coscribe.
+    /// It is the state of a document of coscribe, and the document has another history mark.
     #[error(
-        "it has the history of another document of coscribe, which `copyDocument` copies; import states of other servers"
+        "it is the state of a document of coscribe, and the document with this key has another history: it was compacted since, or is \
+         another document. Import the state under another key with `--key-prefix`, or purge the document and import again"
     )]
     Unrelated,
     /// The document has content, and no change of the clients of the state: it was compacted since it was imported, or was never
@@ -200,7 +201,9 @@ enum StateMerge {
 pub async fn read_import(state: Bytes, limits: ImportLimits) -> Result<ImportedState, ImportError> {
     limits.check_size(state.len())?;
     let read = move || -> Result<ImportedState, MergeError> {
-        let (replica, merged) = Replica::of("").merge_large(&state, &limits.bounds())?;
+        let bounds = limits.bounds();
+        let (replica, merged) = Replica::to_adopt(&state, &bounds)?.merge_large(&state, &bounds)?;
+        let replica = replica.adopted(None)?;
         Ok(ImportedState {
             size: replica.content().bytes(),
             drops_content: merged.is_some_and(|merged| merged.drops_content),

@@ -80,13 +80,14 @@ impl DraftContent {
                 replica.ok_or(EditError::TooMuchWork)
             }
             Self::Update(update) => {
-                let (replica, merged) = Replica::with_body("", name).merge(&[update], bounds);
+                let (replica, merged) =
+                    Replica::to_adopt(&update, bounds)?.merge(&[update], bounds);
                 // A document is created with all of its content, or not at all.
                 match merged? {
                     Some(merged) if merged.leaves_out => {
                         Err(MergeError::MissingDependencies.into())
                     }
-                    _ => replica.ok_or(EditError::TooMuchWork),
+                    _ => Ok(replica.ok_or(EditError::TooMuchWork)?.adopted(name)?),
                 }
             }
         }

@@ -1,8 +1,12 @@
 //! Bodies: reading the content of root types as JSON, replacing it, and creating documents with it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use coscribe::domain::DocumentId;
-use kit::{Answer, Client as _, Pair, Person};
+use kit::{Answer, Client as _, Pair, Person, new_doc};
 use serde_json::{Value, json};
+use yrs::{
+    Doc, ReadTxn as _, StateVector, Text as _, Transact as _, Update, updates::decoder::Decode as _,
+};
 
 const REPLACE: &str = "mutation($id: ID!, $body: JSON!, $base: Int!, $root: String, $kind: BodyKind, $name: ID) {
     replaceBody(documentId: $id, body: $body, baseVersion: $base, root: $root, kind: $kind, mutationId: $name) { version } }";
@@ -30,6 +34,11 @@ async fn create(person: &Person, variables: Value) -> Answer {
     let operation = "mutation($content: String, $body: JSON, $root: String, $update: Bytes) {
         createDocument(title: \"Plan\", content: $content, body: $body, root: $root, update: $update) { id content } }";
     person.run(operation, variables).await
+}
+
+/// Returns the whole state of a page, in base64.
+fn state_of(page: &Doc) -> String {
+    STANDARD.encode(page.transact().encode_state_as_update_v1(&StateVector::default()))
 }
 
 fn paragraph(text: &str) -> Value {
@@ -152,10 +161,29 @@ async fn a_document_is_created_with_a_body_or_an_update() {
 
     let operation = "query($id: ID!) { documentAt(documentId: $id, version: 1) { update } }";
     let update = alice.run(operation, json!({ "id": id })).await.value()["update"].clone();
-    // A copy of a document with its history mark would have two histories.
-    let refused = create(&alice, json!({ "update": update })).await;
+    // A copy of a document has its content and its body.
+    let copy = create(&alice, json!({ "update": update })).await.value();
+    let copy: DocumentId = copy["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(body(&alice, copy, None).await, tree);
+    assert_eq!(alice.read(copy).await["content"], "One");
+    let renamed = create(&alice, json!({ "update": update, "root": "notes" })).await.value();
+    assert_eq!(renamed["content"], "");
+    // A page that was closed with changes of the first document goes on with the copy.
+    let page = new_doc();
+    let state = STANDARD.decode(update.as_str().unwrap()).unwrap();
+    page.transact_mut().apply_update(Update::decode_v1(&state).unwrap()).unwrap();
+    page.get_or_insert_text("title").insert(&mut page.transact_mut(), 0, "Plan");
+    let mutation = "mutation($id: ID!, $update: Bytes!) {
+        applyUpdate(documentId: $id, update: $update) { version } }";
+    let variables = json!({ "id": copy, "update": state_of(&page) });
+    assert_eq!(alice.run(mutation, variables).await.value()["version"], 2);
+    assert_eq!(body(&alice, copy, Some("title")).await, json!([{ "insert": "Plan" }]));
+    // A client id that only servers use, without the mark that they write.
+    let crafted = Doc::with_client_id(1_u64 << 33);
+    crafted.get_or_insert_text("content").insert(&mut crafted.transact_mut(), 0, "x");
+    let refused = create(&alice, json!({ "update": state_of(&crafted) })).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
-    assert!(refused.error()["message"].as_str().unwrap().contains("copyDocument"));
+    assert!(refused.error()["message"].as_str().unwrap().contains("above 4294967295"));
     let update = "AQEJAAQBB2NvbnRlbnQCSGkA";
     let created = create(&alice, json!({ "update": update })).await.value();
     assert_eq!(created["content"], "Hi");

@@ -204,6 +204,53 @@ async fn a_document_that_was_compacted_since_its_import_does_not_get_its_content
     server.terminate().await;
 }
 
+#[actix_web::test]
+async fn a_document_of_another_installation_is_imported_with_its_history() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let from = tempfile::tempdir().unwrap();
+    let first = SERVER.start(one.path(), &[]).await;
+    let alice = first.person("Alice").await;
+    let document = alice.create_document("Plan", "Hello").await;
+    let exported = "query($id: ID!) { exportDocument(documentId: $id) { update } }";
+    let export = async |alice: &Person| {
+        let update = alice.run(exported, json!({ "id": document })).await.value();
+        let update = STANDARD.decode(update["update"].as_str().unwrap()).unwrap();
+        fs::write(from.path().join("plan.yjs"), update).unwrap();
+    };
+    export(&alice).await;
+
+    let second = SERVER.start(other.path(), &[]).await;
+    let her_account = second.person("Alice").await;
+    second.terminate().await;
+    let imported = import(other.path(), from.path(), &[]).await;
+    assert!(imported.status.success(), "{}", printed(&imported));
+    let again = import(other.path(), from.path(), &["--update"]).await;
+    assert!(printed(&again).contains("plan: unchanged"), "{}", printed(&again));
+
+    // What was written since is merged, until one of the two has another history.
+    let edit = "mutation($id: ID!) {
+        editDocument(documentId: $id, baseVersion: 1, delta: [{ insert: \"Now: \" }]) { version } }";
+    alice.run(edit, json!({ "id": document })).await.value();
+    export(&alice).await;
+    let updated = import(other.path(), from.path(), &["--update"]).await;
+    assert!(printed(&updated).contains("plan: updated to version 2"), "{}", printed(&updated));
+    first.terminate().await;
+    let compacted = SERVER.run(one.path(), &["compact", &document.to_string()]).await;
+    assert!(compacted.status.success(), "{}", String::from_utf8_lossy(&compacted.stderr));
+    let first = SERVER.start(one.path(), &[]).await;
+    export(&alice.at(&first)).await;
+    first.terminate().await;
+    let refused = import(other.path(), from.path(), &["--update"]).await;
+    assert!(!refused.status.success());
+    let lines = printed(&refused);
+    assert!(lines.contains("plan: failed: it is the state of a document of coscribe"), "{lines}");
+    assert!(lines.contains("another history"), "{lines}");
+
+    let second = SERVER.start(other.path(), &[]).await;
+    assert_eq!(read(&her_account.at(&second), "plan").await["content"], "Now: Hello");
+    second.terminate().await;
+}
+
 /// Creates a table of states with one row.
 async fn fill(database: &DatabaseConnection, table: &str, kind: &str, row: &str) {
     let create = format!("CREATE TABLE {table} (name varchar(255) NOT NULL UNIQUE, data {kind})");

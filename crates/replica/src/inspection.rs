@@ -148,7 +148,7 @@ impl Replica {
         {
             let ReadUpdate { update, outline, left_out } = read;
             let known = |client: u64| clocks.of(client);
-            if outline.new_clients(known).any(|client| client > MAX_CLIENT) {
+            if !self.is_adopting && outline.new_clients(known).any(|client| client > MAX_CLIENT) {
                 return Err(MergeError::Unrelated);
             }
             clocks.check_clients(&outline, bounds.clients)?;

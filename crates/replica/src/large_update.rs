@@ -89,7 +89,7 @@ impl Replica {
 }
 
 /// Reads the outline of an update that may have as many structs as a document.
-fn read(update: &[u8], bounds: &MergeBounds) -> Result<Outline, MergeError> {
+pub(crate) fn read(update: &[u8], bounds: &MergeBounds) -> Result<Outline, MergeError> {
     let structs = bounds.document_structs;
     let deletions = structs.saturating_mul(LOADED_SHARE);
     Outline::read_bounded(update, structs, deletions).map_err(|error| match error {

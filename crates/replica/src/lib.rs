@@ -7,6 +7,7 @@
 //!
 //! Invariant: the plain text is that of the Yjs document. No I/O, no clock, no runtime.
 
+mod adoption;
 mod body;
 mod body_root;
 mod body_text;
@@ -18,6 +19,8 @@ mod content_json;
 mod cuts;
 mod delta_steps;
 mod dependencies;
+#[cfg(test)]
+mod editors;
 mod format_limit;
 mod inspection;
 mod json_allowance;

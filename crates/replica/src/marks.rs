@@ -24,6 +24,10 @@ pub(crate) fn fresh_mark() -> ClientID {
     ClientID::new(MAX_CLIENT + 1 + random % COUNT)
 }
 
+fn history_of(mark: ClientID) -> String {
+    format!("{:x}", mark.get())
+}
+
 /// What the root map has.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Marks {
@@ -38,11 +42,18 @@ impl Marks {
     /// Writes the map of a new document. Returns the number of structs.
     pub(crate) fn write(txn: &mut TransactionMut<'_>, mark: ClientID, body: Option<&str>) -> usize {
         let marks = txn.get_or_insert_map(MARKS);
-        marks.insert(txn, HISTORY, format!("{:x}", mark.get()));
+        marks.insert(txn, HISTORY, history_of(mark));
         if let Some(body) = body {
             marks.insert(txn, BODY, body);
         }
         1 + usize::from(body.is_some())
+    }
+
+    /// Whether they are as a server writes them into a document with this history mark.
+    pub(crate) fn are_of(&self, mark: ClientID) -> bool {
+        let history = Out::Any(Any::from(history_of(mark)));
+        let entries = 1 + u32::from(self.body.is_some());
+        self.history == Some(history) && self.entries == entries && self.elements == 0
     }
 
     pub(crate) fn read(txn: &impl ReadTxn) -> Self {
@@ -69,6 +80,19 @@ impl Replica {
             }
             _ => None,
         }
+    }
+
+    /// Names the root type that is the body.
+    pub(crate) fn name_body(&mut self, body: &str) {
+        if self.named_body().as_deref() == Some(body) {
+            return;
+        }
+        let mut txn = self.doc.transact_mut();
+        txn.get_or_insert_map(MARKS).insert(&mut txn, BODY, body);
+        let update = txn.encode_update_v1();
+        drop(txn);
+        self.weight.add(update.len());
+        self.structs.add(1);
     }
 }
 

@@ -1,33 +1,10 @@
-use std::time::Duration;
-
-use bytes::Bytes;
-use protocol::domain::Budget;
-use yrs::{Array as _, Doc, GetString as _, Map as _, updates::decoder::Decode as _};
+use yrs::{Array as _, GetString as _, Map as _};
 
 use super::*;
-use crate::{MergeBounds, MergeError};
-
-fn bounds() -> MergeBounds {
-    MergeBounds {
-        text: 100_000,
-        state: 10_000_000,
-        structs: 1_000_000,
-        document_structs: 1_000_000,
-        clients: 1_000,
-        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
-        budget: Budget::unlimited(),
-    }
-}
-
-/// Returns the update of a page that has the document and makes a change.
-fn change_of_page(replica: &Replica, work: impl FnOnce(&mut TransactionMut<'_>)) -> Bytes {
-    let page = Doc::with_client_id(7_u64);
-    page.transact_mut().apply_update(yrs::Update::decode_v1(&replica.state()).unwrap()).unwrap();
-    let mut txn = page.transact_mut();
-    work(&mut txn);
-    txn.commit();
-    txn.encode_update_v1().into()
-}
+use crate::{
+    MergeError,
+    editors::{bounds, editor, update_of},
+};
 
 #[test]
 fn pages_cannot_change_the_root_map_of_the_server() {
@@ -43,7 +20,7 @@ fn pages_cannot_change_the_root_map_of_the_server() {
     for body in [Some("default"), None] {
         for (index, change) in changes.iter().enumerate() {
             let replica = Replica::with_body("", body);
-            let update = change_of_page(&replica, |txn| {
+            let update = update_of(&editor(&replica, 7), |txn| {
                 txn.get_or_insert_text("content").insert(txn, 0, "and a text");
                 change(txn);
             });
@@ -62,8 +39,7 @@ fn pages_cannot_change_the_root_map_of_the_server() {
 #[test]
 fn a_page_may_send_the_root_map_of_the_server_again() {
     let replica = Replica::with_body("", Some("default"));
-    let page = Doc::with_client_id(7_u64);
-    page.transact_mut().apply_update(yrs::Update::decode_v1(&replica.state()).unwrap()).unwrap();
+    let page = editor(&replica, 7);
     let text = page.get_or_insert_text("content");
     text.insert(&mut page.transact_mut(), 0, "Hello");
     let all = page.transact().encode_state_as_update_v1(&yrs::StateVector::default());

@@ -208,7 +208,7 @@ impl Replica {
             Ok((applied, marks == Marks::read(txn)))
         });
         let (applied, keeps_marks) = applied.map_err(MergeError::Malformed)?;
-        if !keeps_marks {
+        if !keeps_marks && !self.is_adopting {
             return Err(MergeError::ServerRoot);
         }
         if !applied.is_complete {

@@ -2,12 +2,14 @@ use std::time::Duration;
 
 use yrs::{
     Any, ClientID, Doc, GetString as _, Map as _, MapPrelim, MapRef, OffsetKind, Options,
-    Transact as _, Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
-    encoding::write::Write as _, updates::decoder::Decode as _,
+    Transact as _, WriteTxn as _, XmlElementPrelim, XmlFragment as _, encoding::write::Write as _,
 };
 
 use super::*;
-use crate::ApplyBounds;
+use crate::{
+    ApplyBounds,
+    editors::{editor, update_of},
+};
 
 fn bounds() -> MergeBounds {
     MergeBounds {
@@ -19,24 +21,6 @@ fn bounds() -> MergeBounds {
         compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(5),
         budget: Budget::unlimited(),
     }
-}
-
-/// Returns an editor with the state of the replica.
-fn editor(replica: &Replica, client: u64) -> Doc {
-    let mut options = Options::with_client_id(ClientID::new(client));
-    options.offset_kind = OffsetKind::Utf16;
-    let doc = Doc::with_options(options);
-    doc.get_or_insert_text("content");
-    doc.transact_mut().apply_update(Update::decode_v1(&replica.state()).unwrap()).unwrap();
-    doc
-}
-
-/// Returns the update of an editor's transaction.
-fn update_of(doc: &Doc, work: impl FnOnce(&mut TransactionMut<'_>)) -> Bytes {
-    let mut txn = doc.transact_mut();
-    work(&mut txn);
-    txn.commit();
-    txn.encode_update_v1().into()
 }
 
 fn insert(doc: &Doc, at: u32, inserted: &str) -> Bytes {

@@ -125,6 +125,8 @@ pub struct Replica {
     pub(crate) formats: FormatMeter,
     /// Whether the text may have formats. While it has none, nobody reads them before a change.
     pub(crate) may_have_formats: AtomicBool,
+    /// Whether it becomes the document of a state that has a history mark.
+    pub(crate) is_adopting: bool,
 }
 
 impl Replica {
@@ -134,7 +136,7 @@ impl Replica {
     /// The Yjs v1 update that changes nothing.
     pub const EMPTY_UPDATE: &'static [u8] = Update::EMPTY_V1;
 
-    fn empty(client: ClientID) -> Self {
+    pub(crate) fn empty(client: ClientID) -> Self {
         let mut options = Options::with_client_id(client);
         options.offset_kind = OffsetKind::Utf16;
         // Leaves the removal of redundant formatting to the editors.
@@ -151,6 +153,7 @@ impl Replica {
             structs: StructMeter::default(),
             formats: FormatMeter::default(),
             may_have_formats: AtomicBool::new(true),
+            is_adopting: false,
         }
     }
 
@@ -403,7 +406,7 @@ pub(crate) fn read_stored(update: &[u8]) -> Result<Outline, String> {
 }
 
 /// Returns a random client id from the operating system, so that nodes that start at the same time differ.
-fn fresh_client_id() -> ClientID {
+pub(crate) fn fresh_client_id() -> ClientID {
     let random = getrandom::u32().map_or_else(|_none| ClientID::random().get(), u64::from);
     ClientID::new(random & MAX_CLIENT)
 }

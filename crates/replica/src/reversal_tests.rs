@@ -1,54 +1,16 @@
-use std::time::Duration;
-
 use proptest::{collection::vec, prelude::*};
 use yrs::{
-    Any, Array as _, Doc, GetString as _, Map as _, MapPrelim, OffsetKind, Options, Text as _,
-    Transact as _, TransactionMut, Update, WriteTxn as _, XmlElementPrelim, XmlFragment as _,
-    XmlOut, XmlTextPrelim, types::Attrs, updates::decoder::Decode as _,
+    Any, Array as _, Doc, GetString as _, Map as _, MapPrelim, Text as _, Transact as _,
+    TransactionMut, WriteTxn as _, XmlElementPrelim, XmlFragment as _, XmlOut, XmlTextPrelim,
+    types::Attrs,
 };
 
 use super::*;
+use crate::editors::{bold, bounds, copy, edited, editor};
 
 /// A client that is larger than those of reversals, as nearly all are.
 const ANA: u64 = 3_000_000_000;
 const BO: u64 = 4_000_000_000;
-
-fn bounds() -> MergeBounds {
-    MergeBounds {
-        text: 100_000,
-        state: 10_000_000,
-        structs: 1_000_000,
-        document_structs: 1_000_000,
-        clients: 1_000,
-        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
-        budget: Budget::unlimited(),
-    }
-}
-
-/// Returns an editor that has a document open.
-fn editor(replica: &Replica, client: u64) -> Doc {
-    let mut options = Options::with_client_id(ClientID::new(client));
-    options.offset_kind = OffsetKind::Utf16;
-    let doc = Doc::with_options(options);
-    doc.transact_mut().apply_update(Update::decode_v1(&replica.state()).unwrap()).unwrap();
-    doc
-}
-
-/// Returns the document after what an editor does.
-fn edited(replica: &Replica, client: u64, work: impl FnOnce(&mut TransactionMut<'_>)) -> Replica {
-    let doc = editor(replica, client);
-    let mut txn = doc.transact_mut();
-    work(&mut txn);
-    txn.commit();
-    let update: Bytes = txn.encode_update_v1().into();
-    let (replica, merged) = copy(replica).merge(&[update], &bounds());
-    merged.unwrap();
-    replica.unwrap()
-}
-
-fn copy(replica: &Replica) -> Replica {
-    Replica::load(&replica.state(), &Budget::unlimited()).unwrap()
-}
 
 fn reversal(before: &Replica, after: &Replica) -> Reversal {
     Reversal::between(Some(before), copy(after), &bounds()).unwrap().unwrap()
@@ -68,10 +30,6 @@ fn reversed(reversal: &Reversal, present: &Replica) -> Replica {
     assert_eq!(merged.unwrap().unwrap().delta, delta);
     assert_eq!(peer.unwrap().content_json(), replica.content_json());
     replica
-}
-
-fn bold() -> Attrs {
-    Attrs::from([("bold".into(), true.into())])
 }
 
 fn write(txn: &mut TransactionMut<'_>, at: u32, text: &str) {

@@ -11,6 +11,7 @@ use yrs::{
 };
 
 use super::*;
+use crate::editors::copy;
 
 fn bounds() -> MergeBounds {
     MergeBounds {
@@ -40,10 +41,6 @@ fn of(root: &str, json: Value) -> Replica {
 
 fn shown(replica: &Replica, root: &str) -> Value {
     replica.content_json()["roots"][root].clone()
-}
-
-fn copy(replica: &Replica) -> Replica {
-    Replica::load(&replica.state(), &Budget::unlimited()).unwrap()
 }
 
 fn merged(replica: Replica, updates: &[Bytes]) -> Replica {

@@ -5,49 +5,13 @@ use proptest::prelude::*;
 use protocol::domain::Budget;
 use serde_json::{Value, json};
 use yrs::{
-    Any, Array as _, ArrayPrelim, ClientID, Doc, GetString as _, In, Map as _, MapPrelim,
-    OffsetKind, Options, Out, Text as _, TransactionMut, Update, WriteTxn as _, Xml as _,
-    XmlElementPrelim, XmlFragment as _, XmlOut, XmlTextPrelim, types::Attrs,
-    updates::decoder::Decode as _,
+    Any, Array as _, ArrayPrelim, GetString as _, In, Map as _, MapPrelim, Out, Text as _,
+    TransactionMut, WriteTxn as _, Xml as _, XmlElementPrelim, XmlFragment as _, XmlOut,
+    XmlTextPrelim, types::Attrs,
 };
 
 use super::*;
-
-fn bounds() -> MergeBounds {
-    MergeBounds {
-        text: 100_000,
-        state: 10_000_000,
-        structs: 1_000_000,
-        document_structs: 1_000_000,
-        clients: 1_000,
-        compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
-        budget: Budget::unlimited(),
-    }
-}
-
-fn editor(replica: &Replica, client: u64) -> Doc {
-    let mut options = Options::with_client_id(ClientID::new(client));
-    options.offset_kind = OffsetKind::Utf16;
-    let doc = Doc::with_options(options);
-    doc.transact_mut().apply_update(Update::decode_v1(&replica.state()).unwrap()).unwrap();
-    doc
-}
-
-/// Merges what an editor does into the replica.
-fn edited(replica: Replica, client: u64, work: impl FnOnce(&mut TransactionMut<'_>)) -> Replica {
-    let doc = editor(&replica, client);
-    let mut txn = doc.transact_mut();
-    work(&mut txn);
-    txn.commit();
-    let update: Bytes = txn.encode_update_v1().into();
-    let (replica, merged) = replica.merge(&[update], &bounds());
-    merged.unwrap();
-    replica.unwrap()
-}
-
-fn copy(replica: &Replica) -> Replica {
-    Replica::load(&replica.state(), &Budget::unlimited()).unwrap()
-}
+use crate::editors::{bold, bounds, copy, edited, editor};
 
 /// Restores the content of `then`, and shows that the change brings it to all who have the document.
 fn restored(present: Replica, then: &Replica) -> Replica {
@@ -68,10 +32,6 @@ fn restored(present: Replica, then: &Replica) -> Replica {
     replica
 }
 
-fn bold() -> Attrs {
-    Attrs::from([("bold".into(), true.into())])
-}
-
 /// Adds a paragraph with this text at the end of the XML of a rich text editor.
 fn add_paragraph(txn: &mut TransactionMut<'_>, text: &str) {
     let body = txn.get_or_insert_xml_fragment("default");
@@ -82,7 +42,7 @@ fn add_paragraph(txn: &mut TransactionMut<'_>, text: &str) {
 
 #[test]
 fn everything_in_a_document_comes_back() {
-    let then = edited(Replica::of("Hello world"), 1, |txn| {
+    let then = edited(&Replica::of("Hello world"), 1, |txn| {
         let text = txn.get_or_insert_text("content");
         text.format(txn, 0, 5, bold());
         let image = Any::from_json(r#"{ "image": "cat.png" }"#).unwrap();
@@ -99,7 +59,7 @@ fn everything_in_a_document_comes_back() {
         let list = txn.get_or_insert_array("list");
         list.insert_range(txn, 0, [1, 2, 3]);
     });
-    let now = edited(copy(&then), 2, |txn| {
+    let now = edited(&then, 2, |txn| {
         let text = txn.get_or_insert_text("content");
         text.remove_range(txn, 3, 4);
         text.format(txn, 0, 3, Attrs::from([("bold".into(), Any::Null)]));
@@ -125,10 +85,10 @@ fn everything_in_a_document_comes_back() {
 
 #[test]
 fn what_stayed_is_the_same_item_and_what_others_write_there_survives() {
-    let then = edited(Replica::of(""), 1, |txn| {
+    let then = edited(&Replica::of(""), 1, |txn| {
         ["One", "Two", "Three"].into_iter().for_each(|text| add_paragraph(txn, text));
     });
-    let now = edited(copy(&then), 2, |txn| {
+    let now = edited(&then, 2, |txn| {
         let body = txn.get_or_insert_xml_fragment("default");
         body.remove_range(txn, 1, 1);
     });
@@ -155,18 +115,18 @@ fn what_stayed_is_the_same_item_and_what_others_write_there_survives() {
 
 #[test]
 fn nothing_is_written_if_nothing_differs() {
-    let then = edited(Replica::of("Same"), 1, |txn| add_paragraph(txn, "Same"));
+    let then = edited(&Replica::of("Same"), 1, |txn| add_paragraph(txn, "Same"));
     let (_, restored) = copy(&then).restore(&then, &bounds());
     assert!(restored.unwrap().is_none());
 }
 
 #[test]
 fn what_cannot_be_written_again_is_an_error() {
-    let now = edited(Replica::of(""), 1, |txn| {
+    let now = edited(&Replica::of(""), 1, |txn| {
         txn.get_or_insert_map("mixed").insert(txn, "key", 1);
     });
     // A root type with both text and values, which no editor writes.
-    let then = edited(copy(&now), 2, |txn| {
+    let then = edited(&now, 2, |txn| {
         txn.get_or_insert_text("mixed").insert(txn, 0, "text");
         txn.get_or_insert_array("mixed").insert(txn, 4, 1);
     });
@@ -180,7 +140,7 @@ fn what_cannot_be_written_again_is_an_error() {
 fn an_embedded_string_is_no_text() {
     let empty = Replica::of("");
     // As long together as their text looks: the string as an object, and a value of a list.
-    let odd = edited(copy(&empty), 1, |txn| {
+    let odd = edited(&empty, 1, |txn| {
         let text = txn.get_or_insert_text("odd");
         text.insert_embed(txn, 0, Any::from("ab"));
         txn.get_or_insert_array("odd").insert(txn, 1, 1);
@@ -201,7 +161,7 @@ fn a_text_that_differs_in_every_second_line_comes_back_soon() {
     let compare_until = tokio::time::Instant::now().into_std() + Duration::from_secs(3);
     let bounds = MergeBounds { text: usize::MAX, compare_until, ..bounds() };
     let then = Replica::of(&text("def\n"));
-    let now = edited(copy(&then), 1, |txn| {
+    let now = edited(&then, 1, |txn| {
         let content = txn.get_or_insert_text("content");
         content.remove_range(txn, 0, 4 * 300_000);
         content.insert(txn, 0, &text("ghi\n"));
@@ -223,8 +183,8 @@ fn a_text_of_too_many_lines_is_refused_before_it_is_split() {
 
 #[test]
 fn limits_and_budgets_hold() {
-    let then = edited(Replica::of("Hello"), 1, |txn| add_paragraph(txn, &"x".repeat(2_000)));
-    let now = edited(copy(&then), 2, |txn| {
+    let then = edited(&Replica::of("Hello"), 1, |txn| add_paragraph(txn, &"x".repeat(2_000)));
+    let now = edited(&then, 2, |txn| {
         txn.get_or_insert_xml_fragment("default").remove_range(txn, 0, 1);
         txn.get_or_insert_text("content").remove_range(txn, 0, 5);
     });
@@ -244,7 +204,7 @@ fn a_small_change_of_a_long_line_stays_small() {
     let bounds = MergeBounds { text: usize::MAX, ..bounds() };
     for (first, second) in [(10, 1_000_000), (10, 40)] {
         let then = Replica::of(&line);
-        let now = edited(copy(&then), 1, |txn| {
+        let now = edited(&then, 1, |txn| {
             let text = txn.get_or_insert_text("content");
             text.remove_range(txn, second, 4);
             text.insert(txn, first, "new ");
@@ -263,11 +223,11 @@ fn a_small_change_of_a_long_line_stays_small() {
 fn a_long_document_comes_back_soon() {
     let lines: String = (0..100_000).map(|line| format!("This is line {line}.\n")).collect();
     let bounds = MergeBounds { text: usize::MAX, ..bounds() };
-    let then = edited(Replica::of(&lines), 1, |txn| {
+    let then = edited(&Replica::of(&lines), 1, |txn| {
         let text = txn.get_or_insert_text("content");
         text.format(txn, 0, 1_000, bold());
     });
-    let now = edited(copy(&then), 2, |txn| {
+    let now = edited(&then, 2, |txn| {
         let text = txn.get_or_insert_text("content");
         let length = text.len(txn);
         text.remove_range(txn, 0, length);
@@ -362,7 +322,7 @@ fn choices() -> impl Strategy<Value = Vec<Choice>> {
 /// Three users write one after the other. Then the versions are restored one after the other.
 fn versions_come_back(first: &[Choice], later: &[Choice], last: &[Choice]) {
     let write = |replica, client, choices: &[Choice]| {
-        edited(replica, client, |txn| choices.iter().for_each(|choice| apply(txn, *choice)))
+        edited(&replica, client, |txn| choices.iter().for_each(|choice| apply(txn, *choice)))
     };
     let one = write(Replica::of("Begin"), 1, first);
     let two = write(copy(&one), 2, later);
