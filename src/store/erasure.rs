@@ -22,10 +22,8 @@ use uuid::Uuid;
 
 use super::{
     Batch, CommitError, HandOverRefused, LinkRefused, NewChange, Store, StoreError, UserAccess,
-    authorship::AuthorshipStep,
-    guests::check_not_guest,
-    quotas::{check_receiver, select_usage},
-    rows,
+    authorship::AuthorshipStep, guests::check_not_guest, quotas::check_receiver, rows,
+    usage::select_usage,
 };
 use crate::domain::{ChangeKind, DocumentId, EndedSignIns, Party, UserId};
 

@@ -76,6 +76,7 @@ mod statement_sizes;
 mod stored_bytes;
 mod tickets;
 mod turns;
+mod usage;
 mod waiting_batches;
 
 #[cfg(test)]

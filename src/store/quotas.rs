@@ -9,19 +9,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use entity::{document, document_bin};
 use parking_lot::Mutex;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect, QueryTrait as _, Select,
-    sea_query::{Asterisk, Expr, ExprTrait, Func},
-};
+use sea_orm::DatabaseTransaction;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    HandOverRefused, Store, StoreError, StoreOptions, bin::select_binned,
+    HandOverRefused, Store, StoreError, StoreOptions,
     stored_bytes::CountedBytes,
+    usage::{count_documents, read_bytes, read_usage},
 };
 use crate::{
     domain::UserId,
@@ -262,22 +258,7 @@ impl StoreQuotas {
     async fn read(&self, txn: &DatabaseTransaction, unknown: Vec<Uuid>) -> Result<(), StoreError> {
         // A minute begins before the sum is read.
         let read_at = Instant::now();
-        let sums: Vec<(Uuid, i64)> = document::Entity::find()
-            .select_only()
-            .column(document::Column::OwnerId)
-            .expr(sum_of_bytes())
-            .filter(document::Column::DeletedAt.is_null())
-            .filter(document::Column::OwnerId.is_in(unknown.iter().copied()))
-            .group_by(document::Column::OwnerId)
-            .into_tuple()
-            .all(txn)
-            .await?;
-        let binned: Vec<(Uuid, i64)> = select_bytes_in_bins(&unknown).into_tuple().all(txn).await?;
-        let mut sums: HashMap<Uuid, i64> = sums.into_iter().collect();
-        for (owner, bytes) in binned {
-            let sum = sums.entry(owner).or_default();
-            *sum = sum.saturating_add(bytes);
-        }
+        let sums = read_bytes(txn, &unknown).await?;
         let mut owners = self.owners.lock();
         owners.sweep();
         for owner in unknown {
@@ -328,19 +309,7 @@ pub(super) async fn check_document_count(
     if limit == u64::MAX {
         return Ok(());
     }
-    // The owner alone, so that the index suffices.
-    let used = document::Entity::find()
-        .select_only()
-        .column(document::Column::OwnerId)
-        .filter(document::Column::OwnerId.eq(owner.uuid()))
-        .filter(document::Column::DeletedAt.is_null())
-        .count(txn)
-        .await?;
-    let in_bin = document_bin::Entity::find()
-        .filter(document_bin::Column::OwnerId.eq(owner.uuid()))
-        .count(txn)
-        .await?;
-    let used = used.saturating_add(in_bin);
+    let used = count_documents(txn, owner).await?;
     match used < limit {
         true => Ok(()),
         false => {
@@ -371,59 +340,4 @@ pub(super) async fn check_receiver(
         return Ok(());
     };
     Err(HandOverRefused::OverQuota(kind).into())
-}
-
-/// Returns the number of documents of an owner, and the bytes that they take, those in the bin included.
-async fn read_usage(
-    connection: &impl ConnectionTrait,
-    owner: UserId,
-) -> Result<(u64, u64), StoreError> {
-    let mut usage = (0_u64, 0_u64);
-    for select in [select_usage(owner), select_usage_of_bin(owner)] {
-        let row: Option<(i64, i64)> = select.into_tuple().one(connection).await?;
-        let (documents, bytes) = row.unwrap_or_default();
-        usage.0 = usage.0.saturating_add(documents.unsigned_abs());
-        usage.1 = usage.1.saturating_add(bytes.unsigned_abs());
-    }
-    Ok(usage)
-}
-
-/// Selects the number of documents of an owner that are not deleted, and the bytes that they take.
-pub(super) fn select_usage(owner: UserId) -> Select<document::Entity> {
-    document::Entity::find()
-        .select_only()
-        .expr(Func::count(Expr::col(Asterisk)))
-        .expr(sum_of_bytes())
-        .filter(document::Column::OwnerId.eq(owner.uuid()))
-        .filter(document::Column::DeletedAt.is_null())
-}
-
-/// Selects the number of documents in the bin of an owner, and the bytes that they take.
-fn select_usage_of_bin(owner: UserId) -> Select<document::Entity> {
-    document::Entity::find()
-        .select_only()
-        .expr(Func::count(Expr::col(Asterisk)))
-        .expr(sum_of_bytes())
-        .filter(document::Column::Id.in_subquery(select_binned(owner)))
-}
-
-/// Selects owners with the bytes that the documents in their bins take.
-fn select_bytes_in_bins(owners: &[Uuid]) -> Select<document::Entity> {
-    let binned = document_bin::Entity::find()
-        .select_only()
-        .column(document_bin::Column::DocumentId)
-        .filter(document_bin::Column::OwnerId.is_in(owners.iter().copied()))
-        .into_query();
-    document::Entity::find()
-        .select_only()
-        .column(document::Column::OwnerId)
-        .expr(sum_of_bytes())
-        .filter(document::Column::Id.in_subquery(binned))
-        .group_by(document::Column::OwnerId)
-}
-
-fn sum_of_bytes() -> Expr {
-    let sum = Func::coalesce([document::Column::StoredBytes.sum(), Expr::val(0)]);
-    // In PostgreSQL, the sum is a decimal number.
-    Expr::from(sum).cast_as("bigint")
 }
