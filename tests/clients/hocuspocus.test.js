@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
+import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider';
 import * as encoding from 'lib0/encoding';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
@@ -458,4 +460,26 @@ test('an ordinary request to the address of the provider is told what it is for'
   const answer = await fetch(`${server.url}/collab`);
   assert.equal(answer.status, 400);
   assert.match((await answer.json()).errors[0].message, /HocuspocusProvider/);
+});
+
+test('the example of the guide for pages of Hocuspocus opens a document', async (t) => {
+  const guide = readFileSync(new URL('../../docs/FROM-HOCUSPOCUS.md', import.meta.url), 'utf8');
+  const [, example] = /```js\n([^]*?)```/.exec(guide);
+  const mutation = 'mutation { createDocument(title: "Start", key: "wiki/start", content: "Hello") { id } }';
+  data(await alice.run(mutation));
+  const names = ['HocuspocusProviderWebsocket', 'HocuspocusProvider', 'doc', 'fetchToken'];
+  const run = new Function(...names, `${example}; return { socket, provider };`);
+  class Socket extends HocuspocusProviderWebsocket {
+    constructor({ url }) {
+      assert.equal(new URL(url).pathname, '/collab');
+      super({ url: server.url.replace('http', 'ws') + '/collab', WebSocketPolyfill: WebSocket });
+    }
+  }
+  const doc = new Y.Doc();
+  const { socket, provider } = run(Socket, HocuspocusProvider, doc, () => alice.token);
+  t.after(() => {
+    provider.destroy();
+    socket.destroy();
+  });
+  await until('The document is there', () => doc.getText('content').toString() === 'Hello');
 });
