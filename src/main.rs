@@ -164,8 +164,12 @@ async fn run(Arguments { command, options }: Arguments) -> anyhow::Result<()> {
         return probe::probe(&settings);
     }
     let _logging = telemetry::start(&settings.telemetry)?;
-    let mut base = Base::open(&settings).await?;
-    match command.unwrap_or(Command::Serve) {
+    let command = command.unwrap_or(Command::Serve);
+    let mut base = match command {
+        Command::Serve | Command::Migrate { .. } => Base::open(&settings).await?,
+        _ => Base::open_existing(&settings).await?,
+    };
+    match command {
         Command::Serve => serve(&settings, base, demo).await,
         Command::Migrate { direction } => migrate(&base, direction).await,
         Command::User { command } => command.run(&settings, &mut base, print).await,

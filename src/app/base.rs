@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actix_web::web::Bytes;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use chrono::Utc;
 
 use crate::{
@@ -37,6 +37,28 @@ impl Base {
         let keys = SigningKeys::open(settings.auth.secret.as_ref(), &settings.server.data_dir)?;
         let tokens = Tokens::new(keys, settings.auth.token_options());
         Ok(Self { store, tokens, demo_page: None, database_file: options.file(), lock: None })
+    }
+
+    /// Opens the store and the keys for a command that needs a database with all tables.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), or there is no such database. No file is created then.
+    pub async fn open_existing(settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(file) = store_options(settings).file() {
+            ensure!(
+                file.exists(),
+                "there is no database in {}. Run `coscribe migrate up` or start the server first, or say with --data-dir or \
+                 --config where the database is",
+                file.display()
+            );
+        }
+        let base = Self::open(settings).await?;
+        let is_complete = base.store.migration_status().await?.iter().all(|state| state.applied);
+        ensure!(
+            is_complete,
+            "the database lacks tables or columns of this version of coscribe. Run `coscribe migrate up` first"
+        );
+        Ok(base)
     }
 
     /// Locks the SQLite file for a server, unless it is locked already. Do this before anything is changed in it.

@@ -189,6 +189,36 @@ async fn all_invalid_settings_are_reported_at_once() {
 }
 
 #[actix_web::test]
+async fn commands_without_a_database_create_none_and_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = ["--owner", "ana@example.org"];
+    let commands = [
+        &["user", "list"][..],
+        &["key", "list"],
+        &["token", "--user", "ana@example.org"],
+        &["compact", "0190f3f1-0000-7000-8000-000000000000"],
+        &["import", "folder", ".", owner[0], owner[1]],
+    ];
+    for arguments in commands {
+        let output = SERVER.run(folder.path(), arguments).await;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(error.contains("there is no database in "), "{arguments:?}: {error}");
+        assert!(error.contains("`coscribe migrate up`"), "{arguments:?}: {error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    run(folder.path(), &["migrate", "up"]).await;
+    run(folder.path(), &["migrate", "down"]).await;
+    for arguments in commands {
+        let output = SERVER.run(folder.path(), arguments).await;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(error.contains("Run `coscribe migrate up` first"), "{arguments:?}: {error}");
+    }
+}
+
+#[actix_web::test]
 async fn operators_create_list_and_confirm_accounts() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["migrate", "up"]).await;

@@ -183,9 +183,12 @@ impl ImportSummary {
     fn line(&self, is_dry_run: bool) -> String {
         let Self { created, merged, known, skipped, gone, failed } = self;
         let skipped = skipped + gone;
-        let end = if is_dry_run { "; a dry run, nothing was stored" } else { "" };
+        let (would_be, end) = match is_dry_run {
+            true => ("would be ", "; a dry run, nothing was stored"),
+            false => ("", ""),
+        };
         format!(
-            "{created} imported, {merged} updated, {known} unchanged, {skipped} skipped, {failed} failed{end}\n"
+            "{created} {would_be}imported, {merged} {would_be}updated, {known} unchanged, {skipped} skipped, {failed} failed{end}\n"
         )
     }
 }
