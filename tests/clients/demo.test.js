@@ -418,6 +418,9 @@ test('a version is shown and restored from the history', async (t) => {
   await alices.click('History');
   await alices.expect('authors', ['Bob', 'Alice']);
   await alices.expect('past', 'First and second');
+  // The newest version is followed, and an older one stays.
+  await bobs.type(', and third');
+  await alices.expect('past', 'First and second, and third');
   await alices.click('Alice');
   await alices.expect('past', 'First');
   await alices.click('Restore this version');
@@ -453,6 +456,23 @@ test('the page can be used with the keyboard alone', async (t) => {
   await alices.expect('past', 'Typed');
   await alices.window.press('Escape');
   assert.equal(await focused(), 'History');
+
+  // In a list, the Tab key moves the item, so Escape leads out of it.
+  await tabTo('Italic');
+  await until('The focus is on the bulleted list', async () => {
+    await alices.window.press('ArrowRight');
+    return (await focused()) === 'Bulleted list';
+  });
+  await alices.window.press('Enter');
+  await until('The focus is in the text', async () => (await focused()) === 'Document, as Alice');
+  await alices.window.press('Escape');
+  assert.equal(await focused(), 'Bulleted list');
+});
+
+test('an address with an unknown side says what to do', async (t) => {
+  const window = await openWindow(t, `${server.url}/?side=carol`);
+  const words = 'The demo has no user "carol". Leave ?side= out of the address.';
+  await until('The page says so', () => window.evaluate((words) => document.body.textContent.includes(words), words));
 });
 
 test('the page keeps to its policy, and axe-core finds nothing', async (t) => {

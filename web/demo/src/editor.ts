@@ -22,6 +22,7 @@ export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
     editorProps: {
       attributes: () => ({
         'aria-label': `Document, as ${name}`,
+        'aria-description': 'Escape leads to the toolbar',
         'aria-multiline': 'true',
         'aria-readonly': String(!open.mayEdit),
         class: 'prose',
@@ -39,8 +40,8 @@ export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
         provider: open.provider,
         // The server replaces it with what it knows, so nobody can pass as someone else.
         user: { id, name },
-        render: ({ name, color }) => {
-          const caret = element('span', { class: 'caret' }, element('span', { class: 'caret-name' }, name));
+        render: ({ id, name, color }) => {
+          const caret = element('span', { class: 'caret', 'data-user': id }, element('span', { class: 'caret-name' }, name));
           caret.style.setProperty('--person', color);
           return caret;
         },
@@ -48,10 +49,23 @@ export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
       }),
     ],
   });
+  open.provider.awareness?.on('change', ({ updated }: { updated: number[] }) => {
+    const states = open.provider.awareness!.getStates();
+    const moved = new Set(updated.map((client) => states.get(client)?.user?.id));
+    for (const caret of place.querySelectorAll<HTMLElement>('.caret')) if (moved.has(caret.dataset.user)) showNameAgain(caret);
+  });
   open.subscribe(() => {
     if (editor.isEditable !== open.mayEdit) editor.setEditable(open.mayEdit, false);
   });
   return editor;
+}
+
+/** The name at a caret fades away some time after the caret has moved. */
+function showNameAgain(caret: HTMLElement): void {
+  for (const fading of caret.getAnimations({ subtree: true })) {
+    fading.cancel();
+    fading.play();
+  }
 }
 
 interface Tool {
@@ -73,7 +87,10 @@ const TOOLS: Tool[] = [
   { icon: 'redo', label: 'Redo', run: (chain) => chain.redo() },
 ];
 
-/** Creates the toolbar of an editor. It is one stop of the Tab key; the arrow keys move within it. */
+/**
+ * Creates the toolbar of an editor. It is one stop of the Tab key; the arrow keys move within it. In lists the Tab key belongs to
+ * the text, so Escape leads from the text to the toolbar.
+ */
 export function createToolbar(editor: Editor, open: OpenDocument): HTMLElement {
   const buttons = TOOLS.map(({ icon: name, label, run }, index) => {
     const attributes = { type: 'button', class: 'tool', 'aria-label': label, title: label, tabindex: index === 0 ? '0' : '-1' };
@@ -87,6 +104,9 @@ export function createToolbar(editor: Editor, open: OpenDocument): HTMLElement {
     for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
     next.focus();
   };
+  editor.view.dom.addEventListener('keydown', ({ key }) => {
+    if (key === 'Escape') buttons.find(({ tabIndex }) => tabIndex === 0)!.focus();
+  });
   // A mouse leaves the focus, and with it the selection, in the editor.
   const keepFocus = (event: MouseEvent) => event.preventDefault();
   const attributes = { role: 'toolbar', class: 'toolbar', 'aria-label': 'Formatting', keydown: move, mousedown: keepFocus };

@@ -65,6 +65,7 @@ export class HistoryPanel {
   /** The version that was asked for last. */
   #shown = 0;
   #newest = 0;
+  #following: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: Options) {
     this.#options = options;
@@ -95,6 +96,14 @@ export class HistoryPanel {
     this.element.hidden = true;
   }
 
+  /** Looks for newer versions after a while, because the document has changed. */
+  followSoon(): void {
+    this.#following ??= setTimeout(() => {
+      this.#following = undefined;
+      if (!this.element.hidden) this.#attempt(this.#follow());
+    }, 1000);
+  }
+
   /** Shows why an operation has failed. */
   #attempt(work: Promise<unknown>): void {
     work.catch((cause) => (this.#caption.textContent = messageOf(cause)));
@@ -108,10 +117,26 @@ export class HistoryPanel {
     if (newest) await this.#choose(newest);
   }
 
-  async #loadMore(): Promise<Entry[]> {
+  /** Who looks at the newest version is shown the newer one. The list stays as it is for those who look at an older one. */
+  async #follow(): Promise<void> {
+    const [newest] = (await this.#loadPage(null)).nodes;
+    const isFollowed = this.#shown === this.#newest;
+    if (!newest || newest.toVersion === this.#newest) return;
+    this.#newest = newest.toVersion;
+    if (!isFollowed) return;
+    const hasFocus = this.#entries.contains(document.activeElement);
+    await this.#loadNewest();
+    if (hasFocus) this.#entries.querySelector('button')?.focus();
+  }
+
+  async #loadPage(after: string | null): Promise<Page> {
     const { session, documentId } = this.#options;
-    const variables = { id: documentId, after: this.#cursor };
-    const { documentHistory } = await session.run<{ documentHistory: Page }>(HISTORY, variables);
+    const { documentHistory } = await session.run<{ documentHistory: Page }>(HISTORY, { id: documentId, after });
+    return documentHistory;
+  }
+
+  async #loadMore(): Promise<Entry[]> {
+    const documentHistory = await this.#loadPage(this.#cursor);
     this.#cursor = documentHistory.pageInfo.endCursor;
     this.#older.hidden = !documentHistory.pageInfo.hasNextPage;
     this.#entries.append(...documentHistory.nodes.map((entry) => this.#item(entry)));

@@ -26,6 +26,7 @@ async function showDemo({ document, users }: Demo & { demo: true }): Promise<voi
   const documentId = address.get('document') ?? document;
   const alone = address.get('side');
   const shown = users.filter(({ name }) => !alone || name.toLowerCase() === alone);
+  if (shown.length === 0) return showError(`The demo has no user "${alone}". Leave ?side= out of the address.`);
   const sides = shown.map(async ({ name, email, password }) => {
     const session = await Session.signIn(email, password);
     if (alone) return createSide(session, documentId);
@@ -66,7 +67,11 @@ function showSignIn(): void {
 }
 
 function fail(cause: unknown): void {
-  show(element('section', { class: 'card', role: 'alert' }, element('h1', {}, 'coscribe'), element('p', {}, messageOf(cause))));
+  showError(messageOf(cause));
+}
+
+function showError(words: string): void {
+  show(element('section', { class: 'card', role: 'alert' }, element('h1', {}, 'coscribe'), element('p', {}, words)));
 }
 
 void start().catch(fail);

@@ -41,6 +41,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
       historyButton.focus();
     },
   });
+  open.doc.on('update', () => history.followSoon());
   const showHistory = (isShown: boolean) => {
     historyButton.ariaExpanded = String(isShown);
     side.classList.toggle('shows-history', isShown);

@@ -34,12 +34,15 @@ export function createSignIn(onSession: (session: Session) => void): HTMLElement
   const name = labelled('Name', element('input', { name: 'name', autocomplete: 'name' }));
   const field = (attributes: Record<string, string>) => element('input', { ...attributes, required: true });
   const email = labelled('E-mail address', field({ name: 'email', type: 'email', autocomplete: 'username' }));
-  const password = labelled('Password', field({ name: 'password', type: 'password', autocomplete: 'current-password' }));
+  const secret = field({ name: 'password', type: 'password' });
+  const password = labelled('Password', secret);
   const submit = element('button', { class: 'primary' }, 'Sign in');
   const switchForm = () => showRegistration(name.hidden);
   const other = element('button', { type: 'button', class: 'quiet', click: switchForm }, 'Create an account');
   const showRegistration = (isNew: boolean) => {
     name.hidden = !isNew;
+    secret.autocomplete = isNew ? 'new-password' : 'current-password';
+    error.textContent = '';
     submit.textContent = isNew ? 'Create the account' : 'Sign in';
     other.textContent = isNew ? 'I have an account' : 'Create an account';
   };
