@@ -9,11 +9,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    ChangeCounts, Difference, HistoryError, LoadError,
+    ChangeCounts, Difference, HistoryError, LoadError, Replica,
     loader::{DocumentLoader, LoadedReplica},
     stoppable::{Unfinished, run_stoppable},
 };
-use crate::domain::{Budget, CompareUntil, Content, DocumentId, Exhausted, Party, Version};
+use crate::{
+    domain::{Budget, CompareUntil, Content, DocumentId, Exhausted, Party, Version},
+    memory::LoadMemory,
+};
 
 /// The most steps of a comparison: elements that are compared.
 const MAX_STEPS: u64 = 50_000_000;
@@ -25,6 +28,7 @@ const COMPARE_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct VersionPair {
     pub(crate) document: DocumentId,
+    /// 0 for the document before it was created.
     pub(crate) from: Version,
     pub(crate) to: Version,
 }
@@ -49,8 +53,8 @@ impl DocumentLoader {
         party: Party,
     ) -> Result<VersionDifference, HistoryError> {
         let turn = self.turn_to_earlier(party).await?;
-        let earlier = self.replica(document, from, party).await?;
-        let later = self.replica(document, to, party).await?;
+        let earlier = self.compared(document, from, party).await?;
+        let later = self.compared(document, to, party).await?;
         let work = move |budget: &Budget| {
             let difference = difference(earlier, later, budget);
             // The thread may outlive the wait for it.
@@ -64,12 +68,31 @@ impl DocumentLoader {
         })?;
         Ok(done?)
     }
+
+    /// Loads a version to be compared. Before the first version there is no content.
+    async fn compared(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<ComparedVersion, LoadError> {
+        if version < Version::FIRST {
+            return Ok(ComparedVersion { replica: Replica::of(""), memory: None });
+        }
+        let LoadedReplica { replica, memory, .. } = self.replica(document, version, party).await?;
+        Ok(ComparedVersion { replica, memory })
+    }
+}
+
+struct ComparedVersion {
+    replica: Replica,
+    memory: Option<LoadMemory>,
 }
 
 /// Compares two versions, and then frees their memory.
 fn difference(
-    earlier: LoadedReplica,
-    later: LoadedReplica,
+    earlier: ComparedVersion,
+    later: ComparedVersion,
     budget: &Budget,
 ) -> Result<VersionDifference, Exhausted> {
     let deadline = (Instant::now() + COMPARE_WITHIN).into_std();

@@ -42,6 +42,9 @@ async fn a_document_comes_back_with_its_text_and_its_grants() {
     };
     assert_eq!(time("purgedAt") - time("deletedAt"), chrono::TimeDelta::days(30));
     assert_eq!(bin(bob).await, json!([]));
+    let content = alice.run("{ documents(filter: BIN) { nodes { content } } }", json!({})).await;
+    assert_eq!(content.code(), "BAD_USER_INPUT");
+    assert!(content.error()["message"].as_str().unwrap().contains("`undelete`"));
     assert_forbidden([bob.undelete(*document).await, bob.purge(*document).await]);
 
     let back = alice.undelete(*document).await.value();

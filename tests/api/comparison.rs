@@ -94,6 +94,13 @@ async fn versions_differ_by_texts_and_trees() {
     assert_eq!(counts["deletedCharacters"], 10);
     assert_eq!(counts["deletedNodes"], 1);
     assert_eq!(difference(&pair, 2, 2).await.0, json!({}));
+
+    // Version 0 is the document before it was created.
+    let (created, counts) = difference(&pair, 0, 1).await;
+    assert_eq!(created, json!({ "content": { "ops": [{ "insert": "Welcome." }] } }));
+    assert_eq!(counts["insertedCharacters"], 8);
+    assert_eq!(difference(&pair, 0, 0).await.0, json!({}));
+    assert_eq!(compare(&pair.bob, &pair, -1, 1).await.code(), "BAD_USER_INPUT");
     pair.stop((editor, tab)).await;
 }
 
@@ -201,7 +208,7 @@ async fn viewers_compare_versions_and_find_authors() {
     assert_eq!(difference(&pair, 1, 1).await.0, json!({}));
     let found = passages(&pair.bob, &pair, json!({})).await.value();
     assert_eq!(written(&found), [in_content("Welcome.", "Alice", 1)]);
-    for (from, to) in [(0, 1), (1, 2), (-1, 1)] {
+    for (from, to) in [(2, 0), (1, 2), (-1, 1)] {
         assert_eq!(compare(&pair.bob, &pair, from, to).await.code(), "BAD_USER_INPUT");
     }
     for variables in [json!({ "version": 2 }), json!({ "after": "x" }), json!({ "after": "9.0" })] {

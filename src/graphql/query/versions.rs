@@ -8,7 +8,7 @@ use crate::{
     editing::{document_passages::PassageQuery, version_difference::VersionPair},
     graphql::{
         ApiError,
-        access::require,
+        access::{Admitted, require},
         answer::answer_budget,
         caller::{api, caller},
         complexity::TEXT_REBUILD,
@@ -28,7 +28,7 @@ pub(super) struct VersionQueries;
 #[Object]
 impl VersionQueries {
     /// What differs between two versions of a document: its text with formats and embedded objects, XML, maps and arrays. `from` may
-    /// be the later one. A version that does not exist or is no longer kept is `BAD_USER_INPUT`. Requires `VIEW`.
+    /// be the later one, and 0 is the document before it was created, without content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`. Requires `VIEW`.
     #[graphql(complexity = "2 * TEXT_REBUILD + child_complexity")]
     async fn compare(
         &self,
@@ -39,8 +39,8 @@ impl VersionQueries {
     ) -> Result<DifferenceType, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
         let document = admitted.document;
-        let from = existing_version(ctx, &admitted, from).await?;
-        let to = existing_version(ctx, &admitted, to).await?;
+        let from = version_or_none(ctx, &admitted, from).await?;
+        let to = version_or_none(ctx, &admitted, to).await?;
         let (rooms, party) = (&api(ctx)?.rooms, caller(ctx).party());
         let difference = rooms.compare_versions(VersionPair { document, from, to }, party).await?;
         let json = loaders(ctx)?.write(difference.json).await?;
@@ -117,5 +117,20 @@ mod tests {
         for invalid in ["", "12", "12.", ".5", "12.-1", "x.5", "1.2.3"] {
             assert!(PassageCursor::parse(invalid).is_err(), "{invalid}");
         }
+    }
+}
+
+/// Returns a version that the document has or had, or version 0, which stands for no content.
+///
+/// # Errors
+/// As [`existing_version`].
+async fn version_or_none(
+    ctx: &Context<'_>,
+    admitted: &Admitted<'_>,
+    version: i64,
+) -> Result<Version, ApiError> {
+    match version {
+        0 => Ok(Version::FIRST.previous()),
+        version => existing_version(ctx, admitted, version).await,
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::{JsonObject, NamedVersionType, PresenceType, Timestamp, UserType, id::id};
 use crate::{
-    domain::{AccessLevel, Collaborator, Content, Document, User},
+    domain::{AccessLevel, Collaborator, Content, Document, InvalidInput, User},
     editing::LoadError,
     graphql::{
         ApiError,
@@ -123,6 +123,10 @@ impl DocumentType {
     /// first other one by name that has content, trees first and maps last. Blocks are joined by line feeds. Deltas refer to the root type `content` only.
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
+        if self.deleted_at.is_some() {
+            let message = "The content of a document in the bin cannot be read. Bring it back with `undelete` first.";
+            return Err(InvalidInput::new(message).into());
+        }
         // An empty text may be that of a document with another body.
         if let Some(known) = self.content.as_ref().filter(|known| known.content.bytes() > 0) {
             let text = known.written(loaders(ctx)?).await?;
