@@ -168,10 +168,7 @@ async fn a_dry_run_finds_states_with_the_same_key_and_quotas() {
     assert!(lines.contains("second: failed: You own 1 documents"), "{lines}");
 
     let lines = import(&[]).await;
-    assert!(
-        lines.contains("1 would be imported, 0 would be updated, 0 unchanged, 0 skipped, 2 failed"),
-        "{lines}"
-    );
+    assert!(lines.contains("1 imported, 0 updated, 0 unchanged, 0 skipped, 2 failed"), "{lines}");
     // The second state of the same key is not merged into the first either.
     let lines = import(&["--update"]).await;
     assert!(lines.contains(same_key), "{lines}");
