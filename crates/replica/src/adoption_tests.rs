@@ -61,12 +61,16 @@ fn marks_that_no_server_has_written_are_refused() {
     let changes: [(u64, Change); 4] = [
         // A text of such a client, without a mark.
         (high, |txn| txn.get_or_insert_text("content").insert(txn, 0, "x")),
-        (high, |txn| drop(txn.get_or_insert_map("coscribe").insert(txn, "history", "other"))),
+        (high, |txn| {
+            txn.get_or_insert_map("coscribe").insert(txn, "history", "other");
+        }),
         (high, |txn| {
             txn.get_or_insert_map("coscribe").insert(txn, "history", "100000004");
             txn.get_or_insert_map("coscribe").insert(txn, "more", 1);
         }),
-        (3, |txn| drop(txn.get_or_insert_map("coscribe").insert(txn, "body", "notes"))),
+        (3, |txn| {
+            txn.get_or_insert_map("coscribe").insert(txn, "body", "notes");
+        }),
     ];
     for (client, change) in changes {
         let doc = Doc::with_client_id(client);

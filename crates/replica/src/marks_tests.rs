@@ -10,12 +10,22 @@ use crate::{
 fn pages_cannot_change_the_root_map_of_the_server() {
     type Change = fn(&mut TransactionMut<'_>);
     let changes: [Change; 6] = [
-        |txn| drop(txn.get_or_insert_map(MARKS).insert(txn, "body", "mine")),
-        |txn| drop(txn.get_or_insert_map(MARKS).remove(txn, "body")),
-        |txn| drop(txn.get_or_insert_map(MARKS).insert(txn, "history", "0")),
-        |txn| drop(txn.get_or_insert_map(MARKS).insert(txn, "other", 1)),
+        |txn| {
+            txn.get_or_insert_map(MARKS).insert(txn, "body", "mine");
+        },
+        |txn| {
+            txn.get_or_insert_map(MARKS).remove(txn, "body");
+        },
+        |txn| {
+            txn.get_or_insert_map(MARKS).insert(txn, "history", "0");
+        },
+        |txn| {
+            txn.get_or_insert_map(MARKS).insert(txn, "other", 1);
+        },
         |txn| txn.get_or_insert_text(MARKS).insert(txn, 0, "text"),
-        |txn| drop(txn.get_or_insert_array(MARKS).push_back(txn, 1)),
+        |txn| {
+            txn.get_or_insert_array(MARKS).push_back(txn, 1);
+        },
     ];
     for body in [Some("default"), None] {
         for (index, change) in changes.iter().enumerate() {

@@ -105,21 +105,6 @@ impl PassageCursor {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_as_it_was_written() {
-        let written = PassageCursor::after(Version::new(12), 500);
-        let expected = PassageCursor { version: 12, skip: 500 };
-        assert_eq!(PassageCursor::parse(&written).unwrap(), expected);
-        for invalid in ["", "12", "12.", ".5", "12.-1", "x.5", "1.2.3"] {
-            assert!(PassageCursor::parse(invalid).is_err(), "{invalid}");
-        }
-    }
-}
-
 /// Returns a version that the document has or had, or version 0, which stands for no content.
 ///
 /// # Errors
@@ -132,5 +117,20 @@ async fn version_or_none(
     match version {
         0 => Ok(Version::FIRST.previous()),
         version => existing_version(ctx, admitted, version).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let written = PassageCursor::after(Version::new(12), 500);
+        let expected = PassageCursor { version: 12, skip: 500 };
+        assert_eq!(PassageCursor::parse(&written).unwrap(), expected);
+        for invalid in ["", "12", "12.", ".5", "12.-1", "x.5", "1.2.3"] {
+            assert!(PassageCursor::parse(invalid).is_err(), "{invalid}");
+        }
     }
 }
