@@ -6,6 +6,7 @@ use super::{ApplyError, LoadError, MergeError, RestoreError, ReversalError};
 use crate::{
     domain::{DeltaMismatch, Exhausted, Version},
     store::StoreError,
+    wire::yjs::SERVER_ROOT,
 };
 
 /// Why an edit was not stored, or may not have been.
@@ -137,9 +138,13 @@ impl From<RestoreError> for EditError {
                 Self::TooManyStructs { limit }
             }
             // Nobody has sent an update: the library has failed.
-            RestoreError::Limit(
-                MergeError::Malformed(_) | MergeError::NotText | MergeError::ServerRoot,
-            ) => Self::Load(LoadError::Aborted),
+            RestoreError::Limit(MergeError::Malformed(_) | MergeError::NotText) => {
+                Self::Load(LoadError::Aborted)
+            }
+            // Pages could write it before such updates were refused.
+            RestoreError::Limit(MergeError::ServerRoot) => {
+                Self::Unrestorable { name: SERVER_ROOT.to_owned() }
+            }
             RestoreError::Limit(error) => error.into(),
             RestoreError::Exhausted(Exhausted::Steps) => Self::TooMuchToRestore,
             RestoreError::Exhausted(Exhausted::Stopped) => Self::Busy,

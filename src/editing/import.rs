@@ -1,7 +1,7 @@
 //! Imports: the Yjs state of another server becomes a document, or a change of one.
 //!
 //! The state is checked as an update of an editor is, with the limits of documents, but part by part and however long it takes
-//! ([`Replica::merge_large`]). A new document gets a history mark, as every document has.
+//! ([`Replica::merge_large`]). A new document gets a history mark, unless the state has that of a document of coscribe.
 
 use std::{sync::Arc, time::Duration};
 
@@ -97,6 +97,12 @@ pub enum ImportError {
         /// The most that all texts of the document may have together.
         limit: u64,
     },
+    /// It has client ids that only history marks have, and is no document of coscribe.
+    #[error(
+        "it has changes with client ids above 4294967295, which only servers use. Give its Yjs clients smaller ids, and write the state \
+         again"
+    )]
+    ForeignMark,
     /// It is the state of a document of coscribe, and the document has another history mark.
     #[error(
         "it is the state of a document of coscribe, and the document with this key has another history: it was compacted since, or is \
@@ -210,7 +216,10 @@ pub async fn read_import(state: Bytes, limits: ImportLimits) -> Result<ImportedS
             state: replica.state(),
         })
     };
-    off_thread(usize::MAX, read).await?.map_err(|error| limits.refusal(error))
+    off_thread(usize::MAX, read).await?.map_err(|error| match error {
+        MergeError::Unrelated => ImportError::ForeignMark,
+        error => limits.refusal(error),
+    })
 }
 
 /// Merges a Yjs state into a document as one change of an author, or finds out in a dry run what would be. `None` if the document

@@ -12,7 +12,7 @@ pub(super) fn merge_advice(error: &MergeError) -> String {
             "The update cannot be merged: {what}. Send a Yjs v1 update, such as `Y.encodeStateAsUpdate(doc)` returns."
         ),
         MergeError::Unrelated => "The update belongs to another history of the document. Load the document with the field \
-             `update` of `exportDocument`, and make the change there."
+             `update` of `exportDocument`, and make the change there, with a client id of at most 4294967295."
             .to_owned(),
         MergeError::TooManyStructs { limit } => {
             format!("The update has more than {limit} structs. Send smaller updates.")

@@ -168,6 +168,10 @@ async fn a_document_is_created_with_a_body_or_an_update() {
     assert_eq!(alice.read(copy).await["content"], "One");
     let renamed = create(&alice, json!({ "update": update, "root": "notes" })).await.value();
     assert_eq!(renamed["content"], "");
+    let back = "mutation($id: ID!) { takeBackChanges(documentId: $id, version: 1) { version } }";
+    alice.run(back, json!({ "id": renamed["id"] })).await.value();
+    let renamed: DocumentId = renamed["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(body(&alice, renamed, Some("default")).await, Value::Null);
     // A page that was closed with changes of the first document goes on with the copy.
     let page = new_doc();
     let state = STANDARD.decode(update.as_str().unwrap()).unwrap();
@@ -282,5 +286,26 @@ async fn wrong_trees_and_readers_are_refused() {
     let reader = replace(bob, *document, json!({ "body": [], "root": "x", "base": base })).await;
     assert_eq!(reader.code(), "FORBIDDEN");
     assert_eq!(version(alice, *document).await, base);
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn text_in_a_list_stops_no_query() {
+    let pair = Pair::start().await;
+    let Pair { alice, document, .. } = &pair;
+    // A list in a map that holds the text of an emoji, which no editor writes.
+    let mutation = "mutation($id: ID!, $update: Bytes!) {
+        applyUpdate(documentId: $id, update: $update) { version } }";
+    let variables = json!({ "id": document, "update": "AQIDACcBAW0BdAAEAAMABPCfmIAA" });
+    assert_eq!(alice.run(mutation, variables).await.value()["version"], 2);
+    assert_eq!(body(alice, *document, Some("m")).await, json!({ "t": [{ "insert": "😀" }] }));
+    for operation in [
+        "query($id: ID!) { exportDocument(documentId: $id) { json text } }",
+        "query($id: ID!) { compare(documentId: $id, from: 1, to: 2) { json } }",
+        "query($id: ID!) { passages(documentId: $id) { endCursor } }",
+        "mutation($id: ID!) { restoreDocument(documentId: $id, version: 1) { version } }",
+    ] {
+        alice.run(operation, json!({ "id": document })).await.value();
+    }
     pair.stop(()).await;
 }

@@ -1,7 +1,8 @@
 //! Names of versions, and taking changes back.
 
-use kit::{Answer, Client, Node as _, Pair, Person, expect_eventually};
+use kit::{Answer, Client, Node as _, Pair, Person, expect_eventually, new_doc};
 use serde_json::{Value, json};
+use yrs::{Array as _, Doc, ReadTxn as _, StateVector, Text as _, Transact as _};
 
 async fn name(by: &impl Client, pair: &Pair, version: i64, name: &str) -> Answer {
     let operation = "mutation($id: ID!, $version: Int!, $name: String!) {
@@ -238,4 +239,32 @@ async fn an_author_who_has_changed_nothing_is_an_error() {
     take_back(alice, &pair, 2, json!({ "author": bob.id })).await.value();
     assert_eq!(alice.read_text(*document).await, "Welcome.");
     pair.stop(()).await;
+}
+
+#[actix_web::test]
+async fn a_version_that_cannot_be_written_again_is_an_error() {
+    let pair = Pair::start().await;
+    let (editor, tab) =
+        (pair.bob.open_editor(pair.document).await, pair.alice.open(pair.document).await);
+    // A root type with both text and values, which no editor writes.
+    let mixed = new_doc();
+    mixed.get_or_insert_text("mixed").insert(&mut mixed.transact_mut(), 0, "text");
+    mixed.get_or_insert_array("mixed").insert(&mut mixed.transact_mut(), 4, 1);
+    editor.send_update(&state_of(&mixed)).await;
+    tab.expect_version(2).await;
+    mixed.get_or_insert_text("mixed").remove_range(&mut mixed.transact_mut(), 0, 5);
+    editor.send_update(&state_of(&mixed)).await;
+    tab.expect_version(3).await;
+
+    let refused = restore(&pair.alice, &pair, 2).await;
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    let message = refused.error()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("mixed"), "{message}");
+    assert_eq!(pair.alice.read(pair.document).await["version"], 3);
+    assert_eq!(restore(&pair.alice, &pair, 1).await.value()["version"], 3, "nothing differs");
+    pair.stop((editor, tab)).await;
+}
+
+fn state_of(doc: &Doc) -> Vec<u8> {
+    doc.transact().encode_state_as_update_v1(&StateVector::default())
 }

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 
 import * as Y from 'yjs';
 
@@ -467,6 +468,29 @@ test('the page can be used with the keyboard alone', async (t) => {
   await until('The focus is in the text', async () => (await focused()) === 'Document, as Alice');
   await alices.window.press('Escape');
   assert.equal(await focused(), 'Bulleted list');
+});
+
+test('the links of the split view open each side alone', async (t) => {
+  const document = await shared('Alone');
+  const [alices] = await Side.openBoth(t, document);
+  await alices.type('Together');
+  for (const { name } of demo.users) {
+    const link = (name) => document.querySelector(`a[aria-label="Open alone, as ${name}"]`).href;
+    const window = await openWindow(t, await alices.window.evaluate(link, name));
+    const side = await new Side(window, name).opened();
+    await side.expect('content', 'Together');
+    assert.equal(await window.evaluate(() => document.querySelectorAll('.side').length), 1);
+  }
+});
+
+test('the page has less than 250 KB when it is compressed', async () => {
+  const html = await (await fetch(server.url)).text();
+  const files = [...html.matchAll(/(?:src|href)="([^":]+)"/g)].map(([, path]) => new URL(path, server.url));
+  assert.ok(files.length >= 2, html);
+  const bodies = await Promise.all(files.map(async (file) => Buffer.from(await (await fetch(file)).arrayBuffer())));
+  const sizes = [Buffer.from(html), ...bodies].map((body) => gzipSync(body).length);
+  const total = sizes.reduce((sum, size) => sum + size);
+  assert.ok(total < 250_000, `${total} bytes`);
 });
 
 test('an address with an unknown side says what to do', async (t) => {

@@ -4,8 +4,8 @@
 //! with a copy of that document, such as one in IndexedDB, can go on with the new one.
 
 use bytes::Bytes;
-use protocol::wire::yjs::MAX_CLIENT;
-use yrs::{ReadTxn as _, Transact as _};
+use protocol::{domain::Budget, wire::yjs::MAX_CLIENT};
+use yrs::{ClientID, ReadTxn as _, Transact as _};
 
 use super::{
     large_update::read,
@@ -33,28 +33,30 @@ impl Replica {
     /// # Errors
     /// [`MergeError::Unrelated`]: the history mark of the state is not one that a server has written.
     pub fn adopted(mut self, body: Option<&str>) -> Result<Self, MergeError> {
+        let is_named = body.is_none() || self.named_body().as_deref() == body;
         if self.is_adopting {
             self.is_adopting = false;
-            if !self.has_one_mark() {
-                return Err(MergeError::Unrelated);
+            let mark = self.only_mark().ok_or(MergeError::Unrelated)?;
+            if !is_named {
+                // A change of the mark's client is a part of the creation, which cannot be taken back.
+                let written = self.written_by(mark.get(), &Budget::unlimited());
+                self = written.map_err(|error| MergeError::Malformed(error.to_string()))?;
             }
         }
-        if let Some(body) = body {
+        if let Some(body) = body.filter(|_body| !is_named) {
             self.name_body(body);
         }
         Ok(self)
     }
 
-    /// Whether the document has a history mark, and changes of no client that could be another one.
-    fn has_one_mark(&self) -> bool {
+    /// Returns the client of the history mark, if the document has one, and changes of no client that could be another one.
+    fn only_mark(&self) -> Option<ClientID> {
         let txn = self.doc.transact();
         let clients = txn.state_vector();
         let clients = clients.iter().map(|(client, _clock)| *client);
         let mut marks = clients.filter(|client| client.get() > MAX_CLIENT);
-        match (marks.next(), marks.next()) {
-            (Some(mark), None) => Marks::read(&txn).are_of(mark),
-            _ => false,
-        }
+        let mark = marks.next()?;
+        (marks.next().is_none() && Marks::read(&txn).are_of(mark)).then_some(mark)
     }
 }
 

@@ -39,6 +39,10 @@ fn a_named_body_replaces_the_name_in_the_state() {
     let original = Replica::with_body("Hello", Some("content"));
     let copy = adopt(original.state(), Some("notes")).unwrap();
     assert_eq!(copy.named_body().as_deref(), Some("notes"));
+    assert!(
+        copy.clocks().into_keys().all(|client| client > MAX_CLIENT),
+        "it is a part of the creation"
+    );
     let kept = adopt(original.state(), Some("content")).unwrap();
     assert_eq!(kept.state(), original.state());
 }
@@ -58,7 +62,7 @@ fn a_state_of_another_server_gets_a_history_mark() {
 fn marks_that_no_server_has_written_are_refused() {
     type Change = fn(&mut yrs::TransactionMut<'_>);
     let high: u64 = MAX_CLIENT + 5;
-    let changes: [(u64, Change); 4] = [
+    let changes: [(u64, Change); 6] = [
         // A text of such a client, without a mark.
         (high, |txn| txn.get_or_insert_text("content").insert(txn, 0, "x")),
         (high, |txn| {
@@ -67,6 +71,14 @@ fn marks_that_no_server_has_written_are_refused() {
         (high, |txn| {
             txn.get_or_insert_map("coscribe").insert(txn, "history", "100000004");
             txn.get_or_insert_map("coscribe").insert(txn, "more", 1);
+        }),
+        (high, |txn| {
+            txn.get_or_insert_map("coscribe").insert(txn, "history", "100000004");
+            txn.get_or_insert_map("coscribe").insert(txn, "body", f64::NAN);
+        }),
+        (high, |txn| {
+            txn.get_or_insert_map("coscribe").insert(txn, "history", "100000004");
+            txn.get_or_insert_map("coscribe").insert(txn, "body", "coscribe");
         }),
         (3, |txn| {
             txn.get_or_insert_map("coscribe").insert(txn, "body", "notes");

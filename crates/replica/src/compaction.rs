@@ -18,6 +18,7 @@ use yrs::{
 
 use super::{
     branches::branch_of,
+    list_values::has_unreadable_list,
     marks::MARKS,
     replica::{Replica, TEXT},
     subdocuments::{SubdocumentPrelim, has_nested_subdocument},
@@ -43,6 +44,9 @@ impl Replica {
         let txn = self.doc.transact();
         for (name, root) in txn.root_refs().filter(|(name, _)| *name != MARKS) {
             let branch = branch_of(&root).ok_or_else(|| uncopied(name))?;
+            if has_unreadable_list(&root, &txn) {
+                return Err(uncopied(name));
+            }
             // The library copies those in shared types as values, which are none.
             if has_subdocuments && has_nested_subdocument(branch, &txn) {
                 return Err(uncopied(name));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use yrs::{
-    Any, Array as _, ArrayRef, Map as _, MapRef, Out, ReadTxn, Text, TextRef, Transact as _,
-    XmlFragment as _, XmlOut, XmlTextRef,
+    Any, Map as _, MapRef, Out, ReadTxn, Text, TextRef, Transact as _, XmlFragment as _, XmlOut,
+    XmlTextRef,
     branch::{Branch, BranchPtr},
     types::{
         Attrs,
@@ -16,6 +16,7 @@ use yrs::{
 use super::{
     branches::branch_of,
     json_allowance::{JsonAllowance, JsonTooLarge},
+    list_values::list_values,
     marks::MARKS,
     replica::{Replica, TEXT},
     subdocuments::guid_of,
@@ -125,7 +126,19 @@ fn sequence_json(
     if chunks.iter().any(is_text) {
         return steps(&chunks, txn, allowance);
     }
-    list_json(ArrayRef::from(branch).iter(txn), txn, allowance)
+    list_or_text_json(branch, txn, allowance)
+}
+
+/// Returns a list, or the text in it if its values cannot be read.
+fn list_or_text_json(
+    branch: BranchPtr,
+    txn: &impl ReadTxn,
+    allowance: &mut JsonAllowance,
+) -> Result<Value, JsonTooLarge> {
+    match list_values(branch, txn) {
+        Some(values) => list_json(values.into_iter(), txn, allowance),
+        None => steps(&chunks(&TextRef::from(branch), txn), txn, allowance),
+    }
 }
 
 /// Returns the chunks of a text, joined where the formats are the same.
@@ -197,7 +210,9 @@ pub(crate) fn shared_json(
     match shared {
         Out::Any(any) => allowance.value(any),
         Out::YText(text) => steps(&chunks(text, txn), txn, allowance),
-        Out::YArray(list) => list_json(list.iter(txn), txn, allowance),
+        Out::YArray(list) => {
+            list_or_text_json(BranchPtr::from(AsRef::<Branch>::as_ref(list)), txn, allowance)
+        }
         Out::YMap(map) => map_json(map, txn, allowance),
         Out::YXmlElement(element) => {
             let mut node = Map::new();

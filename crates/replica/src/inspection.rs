@@ -151,6 +151,9 @@ impl Replica {
             if !self.is_adopting && outline.new_clients(known).any(|client| client > MAX_CLIENT) {
                 return Err(MergeError::Unrelated);
             }
+            if !self.is_adopting && outline.writes_server_root(known) {
+                return Err(MergeError::ServerRoot);
+            }
             clocks.check_clients(&outline, bounds.clients)?;
             inspected.may_change |= outline.may_change(known);
             let is_new = |(client, clock): (u64, u32)| clock >= known(client);

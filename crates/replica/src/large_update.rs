@@ -24,7 +24,7 @@ const PART_SIZE: usize = 4_096;
 impl Replica {
     /// Returns whether the document has content, and changes of none of the clients of `update`: it is another document, or was
     /// compacted since it had them. Merging the update would insert all of its content beside that of the document. Says no of an
-    /// update with a history mark, which a merge refuses.
+    /// update with a history mark: a merge refuses it, or knows the mark.
     ///
     /// # Errors
     /// [`MergeError`] if the update cannot be read.

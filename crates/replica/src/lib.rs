@@ -25,6 +25,7 @@ mod format_limit;
 mod inspection;
 mod json_allowance;
 mod large_update;
+mod list_values;
 mod marks;
 mod merge;
 mod panic_guard;

@@ -2,7 +2,7 @@
 //!
 //! Editors have the map as well, because it is a part of the document. An update that changes it is refused.
 
-use protocol::wire::yjs::MAX_CLIENT;
+use protocol::wire::yjs::{MAX_CLIENT, SERVER_ROOT};
 use yrs::{
     Any, ClientID, Map as _, MapRef, Out, ReadTxn, Text as _, TextRef, Transact as _,
     TransactionMut, WriteTxn as _,
@@ -11,7 +11,7 @@ use yrs::{
 use super::{body::DocumentBody, branches::branch_of, replica::Replica};
 
 /// The name of the root map.
-pub(crate) const MARKS: &str = "coscribe";
+pub(crate) const MARKS: &str = SERVER_ROOT;
 /// The key of the history mark.
 const HISTORY: &str = "history";
 /// The key of the name of the body. A document that was created without a name for it lacks it.
@@ -53,7 +53,16 @@ impl Marks {
     pub(crate) fn are_of(&self, mark: ClientID) -> bool {
         let history = Out::Any(Any::from(history_of(mark)));
         let entries = 1 + u32::from(self.body.is_some());
-        self.history == Some(history) && self.entries == entries && self.elements == 0
+        let is_name = self.body.is_none() || self.body_name().is_some();
+        self.history == Some(history) && is_name && self.entries == entries && self.elements == 0
+    }
+
+    /// Returns the name of the body.
+    fn body_name(&self) -> Option<&str> {
+        match self.body.as_ref()? {
+            Out::Any(Any::String(name)) if DocumentBody::is_root_name(name) => Some(name),
+            _ => None,
+        }
     }
 
     pub(crate) fn read(txn: &impl ReadTxn) -> Self {
@@ -74,19 +83,11 @@ impl Replica {
     /// Returns the name of the root type that was named as the body when the document was created.
     #[must_use]
     pub fn named_body(&self) -> Option<String> {
-        match Marks::read(&self.doc.transact()).body? {
-            Out::Any(Any::String(name)) if DocumentBody::is_root_name(&name) => {
-                Some(name.to_string())
-            }
-            _ => None,
-        }
+        Marks::read(&self.doc.transact()).body_name().map(str::to_owned)
     }
 
-    /// Names the root type that is the body.
+    /// Names the root type that is the body. The client of this document is that of the history mark.
     pub(crate) fn name_body(&mut self, body: &str) {
-        if self.named_body().as_deref() == Some(body) {
-            return;
-        }
         let mut txn = self.doc.transact_mut();
         txn.get_or_insert_map(MARKS).insert(&mut txn, BODY, body);
         let update = txn.encode_update_v1();

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use protocol::wire::yjs::WrappedSubdocument;
 use yrs::{
-    Any, Array as _, ArrayRef, Map as _, MapRef, Out, ReadTxn, TransactionMut,
+    Any, Map as _, MapRef, Out, ReadTxn, TransactionMut,
     block::{ItemContent, Prelim, Unused},
     branch::BranchPtr,
 };
 
-use super::branches::branch_of;
+use super::{branches::branch_of, list_values::list_values};
 
 /// A subdocument to write.
 pub(crate) struct SubdocumentPrelim(Arc<[u8]>);
@@ -55,9 +55,9 @@ fn has_subdocument(branch: BranchPtr, txn: &impl ReadTxn) -> bool {
 
 /// Returns the entries of a shared type, and the elements of its sequence.
 fn values(branch: BranchPtr, txn: &impl ReadTxn) -> Vec<Out> {
-    let (map, list) = (MapRef::from(branch), ArrayRef::from(branch));
+    let map = MapRef::from(branch);
     let mut values: Vec<Out> = map.iter(txn).map(|(_key, value)| value).collect();
-    values.extend(list.iter(txn));
+    values.extend(list_values(branch, txn).unwrap_or_default());
     values
 }
 
@@ -72,8 +72,8 @@ mod tests {
     };
     use serde_json::json;
     use yrs::{
-        ClientID, Doc, In, MapPrelim, Options, StateVector, Transact as _, Update, WriteTxn as _,
-        updates::decoder::Decode as _,
+        Array as _, ClientID, Doc, In, MapPrelim, Options, StateVector, Transact as _, Update,
+        WriteTxn as _, updates::decoder::Decode as _,
     };
 
     use crate::{DocumentBody, MergeBounds, Replica, RestoreError, Uncopied};

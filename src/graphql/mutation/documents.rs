@@ -217,8 +217,8 @@ async fn change_key(
 fn creation_error(error: EditError) -> ApiError {
     match error {
         EditError::Merge(MergeError::Unrelated) => InvalidInput::new(
-            "`update` has changes with client ids above 4294967295, which only servers use. Send a whole state, as `exportDocument` or \
-             `Y.encodeStateAsUpdate(doc)` returns it, or create the document with its `body`.",
+            "`update` has changes with client ids above 4294967295, which only servers use. Give its Yjs clients smaller ids, or create the \
+             document with its `body`.",
         )
         .into(),
         error => error.into(),

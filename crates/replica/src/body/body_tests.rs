@@ -314,6 +314,13 @@ fn a_wrong_tree_is_refused_with_its_place() {
     assert!(attributes.starts_with("`body[0].content[0].attrs` are on a text"), "{attributes}");
     let empty = json!([{ "type": "text", "text": "a", "attrs": { "lang": null } }]);
     assert!(DocumentBody::new("x", None, empty).is_ok());
+    let mark = json!({ "type": "link", "href": "/" });
+    let mark =
+        json!([{ "type": "p", "content": [{ "type": "text", "text": "a", "marks": [mark] }] }]);
+    let mark = refused("x", None, mark);
+    assert!(mark.starts_with("`body[0].content[0].marks[0]` has the member \"href\""), "{mark}");
+    let steps = refused("x", None, json!({ "ops": [{ "insert": "a" }], "title": "b" }));
+    assert!(steps.contains("has the member \"title\" beside `ops`"), "{steps}");
     assert!(refused("x", Some(BodyKind::Map), json!([])).contains("is not an object"));
     assert!(refused("x", Some(BodyKind::Text), json!([{ "retain": 1 }])).starts_with("`body[0]`"));
     assert!(refused("content", None, json!({ "type": "doc" })).contains("always a text"));

@@ -98,6 +98,12 @@ pub(super) fn check_level(level: usize) -> Result<(), BodyMismatch> {
 
 /// Returns the steps of a text.
 fn steps(json: &Value) -> Result<&[Value], BodyMismatch> {
+    let other = json.as_object().and_then(|text| text.keys().find(|name| *name != "ops"));
+    if let Some(name) = other {
+        return Err(BodyMismatch::new(format!(
+            "has the member {name:?} beside `ops`. Remove it, or send the `kind` of the content"
+        )));
+    }
     match json.get("ops").unwrap_or(json) {
         Value::Array(steps) => Ok(steps),
         _ => Err(BodyMismatch::new(

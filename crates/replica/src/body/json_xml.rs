@@ -142,14 +142,21 @@ impl XmlReader<'_> {
         };
         let mut formats = Attrs::default();
         for (index, mark) in marks.iter().enumerate() {
-            let within = |what| BodyMismatch::new(what).within(&format!(".marks[{index}]"));
+            let within = |what: String| BodyMismatch::new(what).within(&format!(".marks[{index}]"));
             let Some(Value::String(kind)) = mark.get(TYPE) else {
-                return Err(within("has no `type`"));
+                return Err(within("has no `type`".to_owned()));
             };
+            let mut members = mark.as_object().into_iter().flatten();
+            if let Some((name, _)) = members.find(|(name, _)| *name != TYPE && *name != ATTRIBUTES)
+            {
+                return Err(within(format!(
+                    "has the member {name:?}, which marks do not have. Put it into `attrs`"
+                )));
+            }
             let value = match mark.get(ATTRIBUTES) {
                 None | Some(Value::Null) => Any::Map(Arc::new(HashMap::new())),
                 Some(value @ Value::Object(_)) => any_of(value),
-                Some(_) => return Err(within("has `attrs` that are not an object")),
+                Some(_) => return Err(within("has `attrs` that are not an object".to_owned())),
             };
             let (name, value) = match self.names.find(kind, &value) {
                 Some(known) => known,

@@ -100,14 +100,14 @@ impl DocumentBody {
         if !Self::is_root_name(root) {
             let most = Self::MAX_ROOT_NAME;
             return Err(BodyMismatch::new(format!(
-                "cannot be written into the root type {root:?}. Use a name of 1 to {most} bytes other than {MARKS:?}."
+                "cannot be written into the root type {root:?}. Use a name of 1 to {most} bytes other than {MARKS:?}"
             )));
         }
         let is_guessed = kind.is_none();
         let kind = kind.unwrap_or_else(|| json::kind_of(&json));
         if root == TEXT && kind != BodyKind::Text {
             return Err(BodyMismatch::new(format!(
-                "is not a list of steps, but the root type {TEXT:?} is always a text. Send steps such as {{\"insert\": \"Hello\"}}, or name another root type."
+                "is not a list of steps, but the root type {TEXT:?} is always a text. Send steps such as {{\"insert\": \"Hello\"}}, or name another root type"
             )));
         }
         BodyReader::new(&MarkNames::default()).read(kind, &json, None)?;

@@ -6,7 +6,7 @@ use protocol::domain::{CompareUntil, Exhausted};
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices_deadline, diff_ratio};
 use unicode_segmentation::UnicodeSegmentation as _;
 use yrs::{
-    Any, Array as _, ArrayRef, GetString as _, Out, ReadTxn, Text as _, TextRef,
+    Any, GetString as _, Out, ReadTxn, Text as _, TextRef,
     branch::BranchPtr,
     types::{
         Attrs,
@@ -18,6 +18,7 @@ use super::{
     Failure,
     element::{Element, ElementIdentity, TextPiece, What},
 };
+use crate::list_values::list_values;
 
 /// Words with a lower similarity (0 to 1) are replaced as a whole.
 const MIN_SIMILARITY: f32 = 0.5;
@@ -101,7 +102,7 @@ impl ElementSequence {
             return Ok(Self { elements, writing: Writing::Text });
         }
         allowance.take_elements(length as usize)?;
-        let values: Vec<Out> = ArrayRef::from(branch).iter(txn).collect();
+        let values = list_values(branch, txn).ok_or(Failure::Unsupported)?;
         let is_list = values.len() == length as usize
             && elements.iter().all(|element| matches!(element.what, What::Type(_)));
         if !is_list {

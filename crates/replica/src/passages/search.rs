@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use protocol::domain::{Budget, Exhausted};
 use yrs::{
-    Any, Array as _, ArrayRef, Assoc, BranchID, ID, IdSet, IndexScope, MapRef, Out, ReadTxn as _,
-    Snapshot, StateVector, StickyIndex, Text as _, TextRef, Transact as _, TransactionMut,
+    Any, Assoc, BranchID, ID, IdSet, IndexScope, MapRef, Out, ReadTxn as _, Snapshot, StateVector,
+    StickyIndex, Text as _, TextRef, Transact as _, TransactionMut,
     branch::{Branch, BranchPtr},
     types::text::{Diff, YChange},
 };
@@ -16,6 +16,7 @@ use yrs::{
 use super::{Insertions, Passage};
 use crate::{
     branches::{branch_of, entries},
+    list_values::list_values,
     replica::Replica,
 };
 
@@ -251,7 +252,7 @@ impl PassageFinder<'_> {
         place: &Place,
     ) -> Result<(), Exhausted> {
         self.budget.spend(length as usize)?;
-        let elements: Vec<Out> = ArrayRef::from(branch).iter(txn).collect();
+        let elements = list_values(branch, txn).unwrap_or_default();
         for (index, shared) in elements.iter().enumerate() {
             if branch_of(shared).is_some() {
                 self.search_type(txn, shared, &place.child(&index.to_string(), shared))?;

@@ -44,3 +44,6 @@ pub use unsupported::SupportedUpdate;
 
 /// The largest client id that Yjs assigns. The server uses larger ones for history marks.
 pub const MAX_CLIENT: u64 = u32::MAX as u64;
+
+/// The name of the root type that only the server writes.
+pub const SERVER_ROOT: &str = "coscribe";

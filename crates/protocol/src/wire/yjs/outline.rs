@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 
 use super::{
+    SERVER_ROOT,
     conflicts::List,
     deletions::Deletion,
     item_content::{BINARY, ReadContent, SUBDOCUMENT},
@@ -77,6 +78,8 @@ pub struct Outline {
     pub(super) has_pieces: bool,
     /// Whether it leaves out some clocks between its structs.
     pub(super) has_skips: bool,
+    /// Its items in the root type of the server that name it. Others have origins there.
+    in_server_root: Vec<Id>,
     /// What has to be replaced before the library decodes the update, in its order.
     pub(super) replacements: Vec<Replacement>,
 }
@@ -193,7 +196,7 @@ impl Outline {
             }
             _ => {}
         }
-        let parent = self.read_parent(reader, info)?;
+        let parent = self.read_parent(reader, id, info)?;
         let kind = info & KIND;
         self.has_non_text |= kind != STRING;
         let content = reader.position();
@@ -221,10 +224,11 @@ impl Outline {
         Ok(length)
     }
 
-    /// Reads the origins of an item and, if it has none, its parent and key.
+    /// Reads the origins of the item `id` and, if it has none, its parent and key.
     fn read_parent(
         &mut self,
         reader: &mut Lib0Reader<'_>,
+        id: Id,
         info: u8,
     ) -> Result<ParentRef, Malformed> {
         let left = if info & HAS_LEFT != 0 { Some(self.read_dependency(reader)?) } else { None };
@@ -240,6 +244,9 @@ impl Outline {
             _ => ("", Some(self.read_dependency(reader)?)),
         };
         let key = if info & HAS_KEY != 0 { Some(reader.text()?) } else { None };
+        if name == SERVER_ROOT {
+            self.in_server_root.push(id);
+        }
         let list = List::of(name, key);
         Ok(item.map_or(ParentRef::Root(list), |item| ParentRef::Item(item, list)))
     }
@@ -284,6 +291,13 @@ impl Outline {
     #[must_use]
     pub fn may_change(&self, known: impl Fn(u64) -> u32) -> bool {
         self.deletes() || self.new_clients(known).next().is_some()
+    }
+
+    /// Returns whether it inserts something at the beginning of the root type of the server, or of a key of it, that a document lacks.
+    /// `known` as for [`may_change`](Self::may_change).
+    #[must_use]
+    pub fn writes_server_root(&self, known: impl Fn(u64) -> u32) -> bool {
+        self.in_server_root.iter().any(|id| id.clock >= known(id.client))
     }
 
     /// Returns the clients of structs that a document lacks, some more than once. `known` is the clock of each client in
