@@ -252,7 +252,8 @@ async fn a_version_that_cannot_be_written_again_is_an_error() {
     mixed.get_or_insert_array("mixed").insert(&mut mixed.transact_mut(), 4, 1);
     editor.send_update(&state_of(&mixed)).await;
     tab.expect_version(2).await;
-    mixed.get_or_insert_text("mixed").remove_range(&mut mixed.transact_mut(), 0, 5);
+    mixed.get_or_insert_text("mixed").remove_range(&mut mixed.transact_mut(), 0, 4);
+    mixed.get_or_insert_array("mixed").remove_range(&mut mixed.transact_mut(), 0, 1);
     editor.send_update(&state_of(&mixed)).await;
     tab.expect_version(3).await;
 
