@@ -98,7 +98,7 @@ fn text_that_is_read_as_a_list_stops_nothing() {
                     let (replica, restored) = from.restore(&to, &bounds());
                     match restored {
                         Ok(_change) => {
-                            assert_eq!(replica.unwrap().content_json(), to.content_json())
+                            assert_eq!(replica.unwrap().content_json(), to.content_json());
                         }
                         Err(error) => drop(error.to_string()),
                     }
