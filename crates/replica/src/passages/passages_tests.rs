@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use proptest::prelude::*;
 use protocol::domain::{Budget, Delta, DeltaStep, Exhausted};
@@ -10,7 +8,7 @@ use yrs::{
 };
 
 use super::*;
-use crate::{ApplyBounds, MergeBounds, Replica};
+use crate::{ApplyBounds, MergeBounds, Replica, editors::bounds};
 
 /// A document on the server, and the changes that it has stored.
 struct Server {
@@ -30,15 +28,7 @@ impl Server {
 
     /// Stores a change of an editor, and returns its number.
     fn merge(&mut self, update: Vec<u8>) -> u32 {
-        let bounds = MergeBounds {
-            text: 1_000_000,
-            state: 10_000_000,
-            structs: 1_000_000,
-            document_structs: 1_000_000,
-            clients: 1_000,
-            compare_until: tokio::time::Instant::now().into_std() + Duration::from_secs(60),
-            budget: Budget::unlimited(),
-        };
+        let bounds = MergeBounds { text: 1_000_000, ..bounds() };
         let (replica, merged) = self.replica.take().unwrap().merge(&[Bytes::from(update)], &bounds);
         self.replica = replica;
         match merged.unwrap() {
