@@ -209,7 +209,7 @@ pub async fn read_import(state: Bytes, limits: ImportLimits) -> Result<ImportedS
     let read = move || -> Result<ImportedState, MergeError> {
         let bounds = limits.bounds();
         let (replica, merged) = Replica::to_adopt(&state, &bounds)?.merge_large(&state, &bounds)?;
-        let replica = replica.adopted(None)?;
+        let replica = replica.adopted(None, &bounds.budget)?;
         Ok(ImportedState {
             size: replica.content().bytes(),
             drops_content: merged.is_some_and(|merged| merged.drops_content),

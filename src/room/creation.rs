@@ -87,7 +87,9 @@ impl DraftContent {
                     Some(merged) if merged.leaves_out => {
                         Err(MergeError::MissingDependencies.into())
                     }
-                    _ => Ok(replica.ok_or(EditError::TooMuchWork)?.adopted(name)?),
+                    _ => {
+                        Ok(replica.ok_or(EditError::TooMuchWork)?.adopted(name, &bounds.budget)?)
+                    }
                 }
             }
         }

@@ -11,7 +11,7 @@ use super::{
     large_update::read,
     marks::Marks,
     merge::{MergeBounds, MergeError},
-    replica::{Replica, fresh_client_id},
+    replica::{Replica, StateError, fresh_client_id},
 };
 
 impl Replica {
@@ -32,15 +32,18 @@ impl Replica {
     ///
     /// # Errors
     /// [`MergeError::Unrelated`]: the history mark of the state is not one that a server has written.
-    pub fn adopted(mut self, body: Option<&str>) -> Result<Self, MergeError> {
+    /// [`MergeError::MissingDependencies`]: the budget ended.
+    pub fn adopted(mut self, body: Option<&str>, budget: &Budget) -> Result<Self, MergeError> {
         let is_named = body.is_none() || self.named_body().as_deref() == body;
         if self.is_adopting {
             self.is_adopting = false;
             let mark = self.only_mark().ok_or(MergeError::Unrelated)?;
             if !is_named {
                 // A change of the mark's client is a part of the creation, which cannot be taken back.
-                let written = self.written_by(mark.get(), &Budget::unlimited());
-                self = written.map_err(|error| MergeError::Malformed(error.to_string()))?;
+                self = self.written_by(mark.get(), budget).map_err(|error| match error {
+                    StateError::Corrupt(corrupt) => MergeError::Malformed(corrupt.to_string()),
+                    StateError::Exhausted(_) => MergeError::MissingDependencies,
+                })?;
             }
         }
         if let Some(body) = body.filter(|_body| !is_named) {

@@ -6,7 +6,7 @@ use crate::editors::{bounds, editor};
 fn adopt(state: Vec<u8>, body: Option<&str>) -> Result<Replica, MergeError> {
     let (state, bounds) = (Bytes::from(state), bounds());
     let (replica, _merged) = Replica::to_adopt(&state, &bounds)?.merge_large(&state, &bounds)?;
-    replica.adopted(body)
+    replica.adopted(body, &bounds.budget)
 }
 
 fn state_of(doc: &Doc) -> Vec<u8> {

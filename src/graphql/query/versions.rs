@@ -28,7 +28,8 @@ pub(super) struct VersionQueries;
 #[Object]
 impl VersionQueries {
     /// What differs between two versions of a document: its text with formats and embedded objects, XML, maps and arrays. `from` may
-    /// be the later one, and 0 is the document before it was created, without content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`. Requires `VIEW`.
+    /// be the later one, and 0 is the document before it was created, without content. A version that does not exist or is no longer
+    /// kept is `BAD_USER_INPUT`. Requires `VIEW`.
     #[graphql(complexity = "2 * TEXT_REBUILD + child_complexity")]
     async fn compare(
         &self,

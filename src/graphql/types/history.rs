@@ -185,7 +185,8 @@ impl DocumentText {
 
     /// The content of a root type of Yjs at `version`: of a text a list of steps (`insert`, `attributes`), of XML a list of nodes
     /// (`type`, `attrs`, `content`, `text`, `marks`), of a map an object, and of a list a list. Null if it has no content. The default is the
-    /// body of the document: the one that was named when it was created, or else `content` if it has text, and otherwise the first root type by name that has content, trees first and maps last.
+    /// body of the document: the one that was named when it was created, or else `content` if it has text, and otherwise the first root
+    /// type by name that has content, trees first and maps last.
     #[graphql(complexity = "TEXT_REBUILD")]
     async fn body(
         &self,
