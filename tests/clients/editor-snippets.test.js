@@ -112,9 +112,10 @@ for (const editor of Object.keys(ROOTS)) {
     assert.equal(await storedText(editor, document), 'Alice: Hello');
     await bobs.expectCursorOf(alice);
 
-    // Undo reverts only what the user has typed. A version can be restored, whatever the editor.
+    // Undo reverts only what the user has typed, however often they undo. A version can be restored, whatever the editor.
     const { version } = await readDocument(alice, document);
-    await alices.undoDownTo('Hello');
+    await alices.undoAll();
+    await alices.expectContent('Hello');
     await bobs.expectContent('Hello');
     await alices.expectStatus('Saved');
     assert.equal(await storedText(editor, document), 'Hello');
@@ -134,6 +135,31 @@ for (const editor of Object.keys(ROOTS)) {
     await revoke(alice, document, bob.id);
     await bobs.expectStatus(FORBIDDEN);
     await until('Bob cannot edit', async () => !(await bobs.isEditable));
+    for (const page of [alices, bobs]) page.expectNoErrors();
+  });
+}
+
+// BlockNote and Lexical remove the line with what others wrote in it.
+for (const editor of ['tiptap', 'prosemirror', 'slate', 'quill', 'codemirror']) {
+  test(`${editor}: undo of a line leaves what others wrote in it`, async (t) => {
+    const document = await shared();
+    const alices = await openPage(t, editor, 'collab', alice, document);
+    await until('Alice can edit', () => alices.isEditable);
+    const bobs = await openPage(t, editor, 'sync', bob, document);
+    await until('Bob can edit', () => bobs.isEditable);
+
+    await alices.type('First');
+    await bobs.expectContent('First');
+    await alices.window.press('Enter');
+    await bobs.expectContent('First\n');
+    await bobs.type('Second');
+    await alices.expectContent('First\nSecond');
+    await alices.undoAll();
+    for (const page of [alices, bobs]) {
+      await until(`${page.name} has only what Bob wrote`, async () => (await page.content).trim() === 'Second');
+    }
+    await alices.expectStatus('Saved');
+    assert.equal((await storedText(editor, document)).trim(), 'Second');
     for (const page of [alices, bobs]) page.expectNoErrors();
   });
 }
