@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::{self, Write},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
@@ -11,12 +11,36 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{
-    DocumentBody, EditError, MergeBounds, MergeError, RestoreError, earlier_content::EarlierContent,
+    BodyKind, BodyMismatch, DocumentBody, EditError, MergeBounds, MergeError, RestoreError,
+    earlier_content::EarlierContent,
 };
 use crate::domain::Exhausted;
 
+/// New content of a root type, as a client gives it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct GivenBody {
+    /// The name of the root type. `None` for the body of the document.
+    pub root: Option<String>,
+    /// What the root type is, if that was given.
+    pub kind: Option<BodyKind>,
+    /// The content.
+    pub json: Arc<Value>,
+}
+
+impl GivenBody {
+    /// Reads it as new content of a document whose content was `earlier`.
+    fn read(&self, earlier: &EarlierContent) -> Result<DocumentBody, BodyMismatch> {
+        let json = Arc::clone(&self.json);
+        match &self.root {
+            Some(root) => DocumentBody::new(root, self.kind, json),
+            None => DocumentBody::new(&earlier.body_root(), self.kind, json),
+        }
+    }
+}
+
 /// New content of a root type. What it changes in the version that it was made for is computed once.
 pub struct BodyChange {
+    given: GivenBody,
     body: DocumentBody,
     /// The document at that version, until the change is computed.
     earlier: Mutex<Option<EarlierContent>>,
@@ -26,16 +50,21 @@ pub struct BodyChange {
 }
 
 impl BodyChange {
-    /// Creates the change of a document, whose content at the version that `body` was made for is `earlier`.
-    #[must_use]
-    pub fn new(body: DocumentBody, earlier: EarlierContent) -> Self {
-        let weight = earlier.weight() + json_bytes(body.json());
-        Self { body, earlier: Mutex::new(Some(earlier)), update: OnceLock::new(), weight }
+    /// Creates the change of a document, whose content at the version that the new content was made for is `earlier`. Reads all of the
+    /// new content.
+    ///
+    /// # Errors
+    /// [`BodyMismatch`].
+    pub fn new(given: GivenBody, earlier: EarlierContent) -> Result<Self, BodyMismatch> {
+        let body = given.read(&earlier)?;
+        let weight = earlier.weight() + json_bytes(&given.json);
+        let (earlier, update) = (Mutex::new(Some(earlier)), OnceLock::new());
+        Ok(Self { given, body, earlier, update, weight })
     }
 
-    /// The new content.
-    pub(super) fn body(&self) -> &DocumentBody {
-        &self.body
+    /// The new content as it was given.
+    pub(super) fn given(&self) -> &GivenBody {
+        &self.given
     }
 
     /// The size of the new content and of the document at that version, in bytes.

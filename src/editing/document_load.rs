@@ -96,6 +96,13 @@ impl LoadClass {
     }
 }
 
+/// What a document has turned out to be that is loaded only if it is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TurnedOut {
+    Small,
+    Larger,
+}
+
 /// What a load holds that is not small.
 struct LoadPlace {
     class: LoadClass,
@@ -108,6 +115,7 @@ struct LoadPlace {
 struct SnapshotSize {
     bytes: usize,
     structs: usize,
+    values: usize,
 }
 
 /// One document being loaded.
@@ -121,6 +129,8 @@ pub(super) struct DocumentLoad<'a> {
     is_slow: bool,
     /// Whether it is to begin again because of that.
     must_begin_again: bool,
+    /// Whether it ends when the document turns out not to be small, and whether it has.
+    only_small: Option<TurnedOut>,
     /// How long it may still wait.
     patience: Duration,
     place: Option<LoadPlace>,
@@ -149,6 +159,7 @@ impl<'a> DocumentLoad<'a> {
             cost: 0,
             is_slow: false,
             must_begin_again: false,
+            only_small: None,
             patience: MAX_WAIT,
             place: None,
             budget: Budget::new(steps),
@@ -157,6 +168,17 @@ impl<'a> DocumentLoad<'a> {
             snapshot: None,
             page: 0,
         })
+    }
+
+    /// Ends the load with an error when the document turns out not to be small.
+    pub(super) fn only_if_small(mut self) -> Self {
+        self.only_small = Some(TurnedOut::Small);
+        self
+    }
+
+    /// Whether the load has ended because the document is not small.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.only_small == Some(TurnedOut::Larger)
     }
 
     /// Returns how much work it is, as far as is known.
@@ -185,7 +207,7 @@ impl<'a> DocumentLoad<'a> {
     /// # Errors
     /// [`LoadError::Busy`]. [`LoadError::TooHeavy`] if the document was closed off meanwhile.
     pub(super) async fn expect_snapshot(&mut self, bytes: usize) -> Result<(), LoadError> {
-        let size = SnapshotSize { bytes, structs: 0 };
+        let size = SnapshotSize { bytes, structs: 0, values: 0 };
         self.take_place(size.cost()).await?;
         match &mut self.place {
             Some(place) if place.class != LoadClass::Heavy => place.memory.count(size.memory()),
@@ -249,6 +271,10 @@ impl<'a> DocumentLoad<'a> {
         let class = if self.is_slow { LoadClass::Heavy } else { LoadClass::of(self.cost) };
         if class <= self.class() {
             return Ok(());
+        }
+        if let Some(turned_out) = &mut self.only_small {
+            *turned_out = TurnedOut::Larger;
+            return Err(LoadError::Busy);
         }
         if self.place.take().is_some() {
             // A document of medium size has turned out to be heavy. Nobody waits for a place with another one, or with memory.
@@ -373,7 +399,7 @@ impl SnapshotSize {
 
     /// The memory that loading it takes, in bytes: the encoded state and the replica.
     fn memory(self) -> usize {
-        self.bytes.saturating_add(Replica::memory_of(self.bytes, self.structs))
+        self.bytes.saturating_add(Replica::memory_of(self.bytes, self.structs, self.values))
     }
 }
 
@@ -382,19 +408,18 @@ async fn measured(snapshot: Snapshot) -> Result<(Snapshot, SnapshotSize), LoadEr
     let bytes = match &snapshot.state {
         SnapshotState::Yjs(state) => state.len(),
         SnapshotState::Plain(text) => {
-            let size = SnapshotSize { bytes: text.len(), structs: 0 };
+            let size = SnapshotSize { bytes: text.len(), structs: 0, values: 0 };
             return Ok((snapshot, size));
         }
     };
     off_thread(bytes, move || {
-        let structs = match &snapshot.state {
+        let outline = match &snapshot.state {
             // One that cannot be read is refused when it is loaded.
-            SnapshotState::Yjs(state) => {
-                Outline::read(state, usize::MAX).map_or(0, |outline| outline.struct_count())
-            }
-            SnapshotState::Plain(_) => 0,
+            SnapshotState::Yjs(state) => Outline::read(state, usize::MAX).unwrap_or_default(),
+            SnapshotState::Plain(_) => Outline::default(),
         };
-        (snapshot, SnapshotSize { bytes, structs })
+        let (structs, values) = (outline.struct_count(), outline.values());
+        (snapshot, SnapshotSize { bytes, structs, values })
     })
     .await
 }

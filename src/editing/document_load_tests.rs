@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     domain::{DisplayName, Email, Party, Title, UserId},
-    editing::{CorruptDocument, Replica},
+    editing::{CorruptDocument, Replica, version_difference::VersionPair},
     memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
     store::{NewAccount, Store, test_store},
@@ -31,7 +31,7 @@ async fn loader(bounds: LoadBounds) -> (DocumentLoader, Store, TempDir) {
 async fn create(store: &Store, state: Vec<u8>) -> DocumentId {
     let account = NewAccount {
         name: DisplayName::new("Ana").unwrap(),
-        email: Email::new("ana@example.org").unwrap(),
+        email: Email::new(&format!("{}@example.org", UserId::new())).unwrap(),
         password_hash: "hash".into(),
     };
     let owner = store.create_account(account, Party::Node).await.unwrap().id;
@@ -106,6 +106,21 @@ async fn a_heavy_document_is_not_read_before_there_is_memory() {
     let mut third = DocumentLoad::begin(&loader, target(user())).unwrap();
     tokio::time::pause();
     assert!(matches!(third.expect_snapshot(MEMORY / 2).await, Err(LoadError::Busy)));
+}
+
+#[tokio::test]
+async fn small_versions_do_not_wait_for_the_turn_of_large_ones() {
+    let (loader, store, _folder) = loader(BOUNDS).await;
+    let small = create(&store, Replica::of("Hello").state()).await;
+    let _turn = loader.turn_to_earlier(user()).await.unwrap();
+    loader.earlier(small, Version::FIRST, user()).await.unwrap();
+    let pair = VersionPair { document: small, from: Version::new(0), to: Version::FIRST };
+    loader.compare(pair, user()).await.unwrap();
+    let large = create(&store, Replica::of(&"x".repeat(100 * 1024)).state()).await;
+    assert!(loader.replica_if_small(large, Version::FIRST, user()).await.unwrap().is_none());
+    tokio::time::pause();
+    let waiting = loader.earlier(large, Version::FIRST, user()).await;
+    assert!(matches!(waiting, Err(LoadError::Busy)));
 }
 
 #[tokio::test]

@@ -17,11 +17,11 @@ pub struct EarlierContent {
 }
 
 impl EarlierContent {
-    /// Keeps what was loaded in turn, and the place for as long as it is large.
-    pub(super) fn new(loaded: LoadedReplica, place: FairPermit<Party>) -> Self {
+    /// Keeps what was loaded, and the turn of a large document for as long as it is large.
+    pub(super) fn new(loaded: LoadedReplica, place: Option<FairPermit<Party>>) -> Self {
         let LoadedReplica { replica, memory, .. } = loaded;
         let weight = replica.weight();
-        let place = memory.is_some().then_some(place);
+        let place = place.filter(|_place| memory.is_some());
         Self { replica: Mutex::new(replica), weight, _memory: memory, _place: place }
     }
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{ApplyError, LoadError, MergeError, RestoreError, ReversalError};
+use super::{ApplyError, BodyMismatch, LoadError, MergeError, RestoreError, ReversalError};
 use crate::{
     domain::{DeltaMismatch, Exhausted, Version},
     store::StoreError,
@@ -60,6 +60,9 @@ pub enum EditError {
         /// The name of the root type.
         name: String,
     },
+    /// The new content is not content of the root type.
+    #[error(transparent)]
+    BodyMismatch(#[from] BodyMismatch),
     /// The text of the document is in a tree of XML, and deltas refer to the root type `content`.
     #[error("the text of the document is in the root type {root:?}")]
     OtherBody {
@@ -134,6 +137,7 @@ impl From<RestoreError> for EditError {
     fn from(error: RestoreError) -> Self {
         match error {
             RestoreError::Unrestorable { name } => Self::Unrestorable { name },
+            RestoreError::Mismatch(mismatch) => Self::BodyMismatch(mismatch),
             RestoreError::Limit(MergeError::DocumentTooManyStructs { limit }) => {
                 Self::TooManyStructs { limit }
             }

@@ -3,11 +3,11 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::DocumentBody;
+use super::{BodyKind, GivenBody};
 use crate::domain::{Fingerprint, Version};
 
 /// Returns the digest of a change that replaces a body, as that of its request.
-pub(crate) fn body_fingerprint(base: Version, body: &DocumentBody) -> Fingerprint {
+pub(crate) fn body_fingerprint(base: Version, body: &GivenBody) -> Fingerprint {
     let mut digest = FingerprintDigest::default();
     digest.body(base, body);
     digest.finish()
@@ -24,11 +24,13 @@ impl FingerprintDigest {
         self.0.update(bytes);
     }
 
-    pub(super) fn body(&mut self, base: Version, body: &DocumentBody) {
+    pub(super) fn body(&mut self, base: Version, body: &GivenBody) {
         self.part(b"base", &base.number().to_be_bytes());
-        self.part(b"root", body.root().as_bytes());
-        self.part(b"kind", body.kind().as_str().as_bytes());
-        self.part(b"body", body.json().to_string().as_bytes());
+        // No root type has an empty name.
+        self.part(b"root", body.root.as_deref().unwrap_or_default().as_bytes());
+        let kind = body.kind.unwrap_or_else(|| BodyKind::of(&body.json));
+        self.part(b"kind", kind.as_str().as_bytes());
+        self.part(b"body", body.json.to_string().as_bytes());
     }
 
     pub(super) fn finish(self) -> Fingerprint {

@@ -15,7 +15,7 @@ use super::{
     loader::{LoadedReplica, off_thread},
 };
 use crate::{
-    domain::{Budget, ChangeKind, DocumentId, Party, UserId, Version},
+    domain::{AccessLevel, Budget, ChangeKind, DocumentId, Party, UserId, Version},
     store::{Batch, CommitError, NewChange, Store, StoreError},
 };
 
@@ -261,7 +261,11 @@ pub async fn merge_import(
         let Some(Merged { delta, update, drops_content, .. }) = merged else { return Ok(None) };
         let change = ImportedChange { version: head.version.next(), drops_content };
         if is_dry_run {
-            return Ok(Some(change));
+            let level = store.find_access_level(author, document).await?;
+            return match level.is_some_and(|level| level.allows(AccessLevel::Edit)) {
+                true => Ok(Some(change)),
+                false => Err(ImportError::Denied),
+            };
         }
         let batch = Batch {
             document,

@@ -39,8 +39,10 @@ pub(crate) fn large_texts_queue(at_once: usize) -> FairQueue<Party> {
 pub(super) struct LoadQueues {
     medium: FairQueue<Party>,
     heavy: FairQueue<Party>,
-    /// One earlier version at a time: who has one waits for the memory of the present version.
+    /// One large earlier version at a time: who has one waits for the memory of another version.
     earlier: FairQueue<Party>,
+    /// Comparisons of small versions, which may take as long as those of large ones.
+    small_comparisons: FairQueue<Party>,
     /// Searches for the authors of a document: each reads its whole log.
     authors: FairQueue<Party>,
     /// Counts of history entries.
@@ -48,11 +50,12 @@ pub(super) struct LoadQueues {
 }
 
 impl LoadQueues {
-    /// Returns queues with `at_once` places each. That of earlier versions has one.
+    /// Returns queues with `at_once` places each. That of large earlier versions has one.
     pub(super) fn new(at_once: usize) -> Self {
-        let [medium, heavy, authors, counts] = [(); 4].map(|()| large_texts_queue(at_once));
+        let [medium, heavy, small_comparisons, authors, counts] =
+            [(); 5].map(|()| large_texts_queue(at_once));
         let earlier = large_texts_queue(1);
-        Self { medium, heavy, earlier, authors, counts }
+        Self { medium, heavy, earlier, small_comparisons, authors, counts }
     }
 }
 
@@ -83,7 +86,22 @@ impl DocumentLoader {
         &self,
         party: Party,
     ) -> Result<FairPermit<Party>, LoadError> {
-        let turn = timeout(EARLIER_TURN_WITHIN, self.queues().earlier.acquire(party)).await;
-        turn.map_err(|_elapsed| LoadError::Busy)?.map_err(|_full| LoadError::Busy)
+        turn(&self.queues().earlier, party).await
     }
+
+    /// Waits for the turn of a party to compare small versions.
+    ///
+    /// # Errors
+    /// [`LoadError::Busy`] after 30 s, or if too many wait.
+    pub(super) async fn turn_to_compare_small(
+        &self,
+        party: Party,
+    ) -> Result<FairPermit<Party>, LoadError> {
+        turn(&self.queues().small_comparisons, party).await
+    }
+}
+
+async fn turn(queue: &FairQueue<Party>, party: Party) -> Result<FairPermit<Party>, LoadError> {
+    let turn = timeout(EARLIER_TURN_WITHIN, queue.acquire(party)).await;
+    turn.map_err(|_elapsed| LoadError::Busy)?.map_err(|_full| LoadError::Busy)
 }

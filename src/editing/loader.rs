@@ -179,8 +179,35 @@ impl DocumentLoader {
         party: Party,
     ) -> Result<LoadedReplica, LoadError> {
         let mut loading = DocumentLoad::begin(self, Target { document, version, party })?;
-        let loaded = loop {
-            let read = self.read_replica(&mut loading).await;
+        let loaded = self.load_replica(&mut loading).await;
+        finish_replica(loading, loaded)
+    }
+
+    /// As [`replica`](Self::replica), unless the document is not small: then `None`, soon, and without a wait.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub(super) async fn replica_if_small(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<Option<LoadedReplica>, LoadError> {
+        let target = Target { document, version, party };
+        let mut loading = DocumentLoad::begin(self, target)?.only_if_small();
+        let loaded = self.load_replica(&mut loading).await;
+        match loading.is_too_large() {
+            true => Ok(None),
+            false => finish_replica(loading, loaded).map(Some),
+        }
+    }
+
+    async fn load_replica(
+        &self,
+        loading: &mut DocumentLoad<'_>,
+    ) -> Result<(Replica, LastSnapshot), LoadError> {
+        loop {
+            let read = self.read_replica(loading).await;
             let is_missing = matches!(read, Err(LoadError::NotKept));
             if is_missing && self.has_named(loading.target, loading.source()).await? {
                 loading.continue_with_named();
@@ -190,13 +217,7 @@ impl DocumentLoader {
                 Err(_) if loading.begins_again() => {}
                 loaded => break loaded,
             }
-        };
-        let mut memory = loading.take_memory();
-        let (replica, snapshot) = loading.finish(loaded)?;
-        if let Some(memory) = &mut memory {
-            memory.count(replica.memory());
         }
-        Ok(LoadedReplica { replica, snapshot, memory })
     }
 
     /// Loads the content of a document at an earlier version for a party that restores it, one large one at a time.
@@ -209,9 +230,12 @@ impl DocumentLoader {
         version: Version,
         party: Party,
     ) -> Result<EarlierContent, LoadError> {
+        if let Some(small) = self.replica_if_small(document, version, party).await? {
+            return Ok(EarlierContent::new(small, None));
+        }
         let place = self.turn_to_earlier(party).await?;
         let loaded = self.replica(document, version, party).await?;
-        Ok(EarlierContent::new(loaded, place))
+        Ok(EarlierContent::new(loaded, Some(place)))
     }
 
     async fn read_replica(
@@ -267,6 +291,19 @@ impl DocumentLoader {
     fn tail(&self, target: Target, after: Version) -> LogTail {
         LogTail::new(self.store.clone(), target, after)
     }
+}
+
+/// Ends loading a replica, and counts its memory.
+fn finish_replica(
+    mut loading: DocumentLoad<'_>,
+    loaded: Result<(Replica, LastSnapshot), LoadError>,
+) -> Result<LoadedReplica, LoadError> {
+    let mut memory = loading.take_memory();
+    let (replica, snapshot) = loading.finish(loaded)?;
+    if let Some(memory) = &mut memory {
+        memory.count(replica.memory());
+    }
+    Ok(LoadedReplica { replica, snapshot, memory })
 }
 
 /// Returns the next page of the log, which is read when there is a place for it. None at the end.

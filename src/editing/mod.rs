@@ -59,7 +59,7 @@ mod worker_thread;
 mod written_content;
 
 pub use acknowledgement::Acknowledgement;
-pub use body_change::BodyChange;
+pub use body_change::{BodyChange, GivenBody};
 pub use closed_off::TooHeavy;
 pub use compact::{CompactError, Compacted, Kept, compact};
 pub use document_passages::AuthoredPassages;

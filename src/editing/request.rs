@@ -71,6 +71,8 @@ pub enum EditKind {
     TakeBack {
         /// The versions.
         taken: VersionRange,
+        /// Whether the first one was given. Otherwise it is where the history entry begins.
+        names_first: bool,
         /// The opposite of their changes. `None` for a repetition, which is answered from the log.
         reversal: Option<Arc<Reversal>>,
     },
@@ -156,9 +158,14 @@ impl EditRequest {
             }
             // The version determines the content.
             EditKind::Restore { version, .. } => digest.part(b"rest", &number(version)),
-            EditKind::ReplaceBody { base, change } => digest.body(*base, change.body()),
+            EditKind::ReplaceBody { base, change } => digest.body(*base, change.given()),
             // How far the log goes back may change meanwhile, and a reversal is never written twice in the same way.
-            EditKind::TakeBack { taken, .. } => digest.part(b"take", &number(&taken.to)),
+            EditKind::TakeBack { taken, names_first, .. } => {
+                digest.part(b"take", &number(&taken.to));
+                if *names_first {
+                    digest.part(b"from", &number(&taken.from));
+                }
+            }
             EditKind::Merge { updates, .. } => {
                 for update in updates {
                     digest.part(b"updt", update);

@@ -3,12 +3,12 @@
 //! Both versions are in memory at the same time. One party at a time has two large ones, as for a restoration.
 
 use super::{
-    EditError, MergeBounds, Reversal,
+    EditError, LoadError, MergeBounds, Reversal,
     edit_costs::merge_limits,
-    loader::{LoadedReplica, MAX_INLINE_BYTES},
+    loader::{DocumentLoader, LoadedReplica, MAX_INLINE_BYTES},
     turn_context::TurnContext,
 };
-use crate::domain::{Budget, Party, UserId, Version, VersionRange};
+use crate::domain::{Budget, DocumentId, Party, UserId, Version, VersionRange};
 
 /// Cost model: a byte of the later version is read, written and compared.
 const LATER_BYTE_COST: usize = 4;
@@ -24,16 +24,20 @@ pub(crate) async fn load_reversal(
     VersionRange { from, to }: VersionRange,
 ) -> Result<Option<Reversal>, EditError> {
     let (loader, party) = (&context.loader, Party::User(author));
-    let turn = loader.turn_to_earlier(party).await?;
-    let before = match from > Version::FIRST {
-        true => Some(loader.replica(context.document, from.previous(), party).await?),
-        false => None,
+    let previous = (from > Version::FIRST).then(|| from.previous());
+    let small = small_versions(loader, context.document, [previous, Some(to)], party).await?;
+    let (before, after, turn) = match small {
+        Some([before, Some(after)]) => (before, after, None),
+        _ => {
+            let turn = loader.turn_to_earlier(party).await?;
+            let before = match previous {
+                Some(previous) => Some(loader.replica(context.document, previous, party).await?),
+                None => None,
+            };
+            (before, loader.replica(context.document, to, party).await?, Some(turn))
+        }
     };
-    let loading = loader.replica(context.document, to, party);
-    let LoadedReplica { replica: after, memory, .. } = loading.await?;
-    let is_large =
-        memory.is_some() || before.as_ref().is_some_and(|before| before.memory.is_some());
-    let turn = is_large.then_some(turn);
+    let LoadedReplica { replica: after, memory, .. } = after;
     // Always on another thread: a small text may take long to be compared.
     let weight = MAX_INLINE_BYTES
         + 1
@@ -50,4 +54,22 @@ pub(crate) async fn load_reversal(
     };
     let reversal = context.permits.run(author, weight, context.apply_within, work).await?;
     Ok(reversal?)
+}
+
+/// Loads versions that are all small. `None` if one of them is not.
+async fn small_versions<const COUNT: usize>(
+    loader: &DocumentLoader,
+    document: DocumentId,
+    versions: [Option<Version>; COUNT],
+    party: Party,
+) -> Result<Option<[Option<LoadedReplica>; COUNT]>, LoadError> {
+    let mut loaded = [const { None }; COUNT];
+    for (version, loaded) in versions.into_iter().zip(&mut loaded) {
+        let Some(version) = version else { continue };
+        match loader.replica_if_small(document, version, party).await? {
+            Some(small) => *loaded = Some(small),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(loaded))
 }

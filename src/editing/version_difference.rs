@@ -1,7 +1,7 @@
 //! Compares two versions of a document.
 //!
-//! Both are in memory at the same time. So only one version is compared, and only one large one restored, at a time: it keeps its
-//! memory while it waits for that of the other one. Small versions take turns as well, since comparing them may take as long.
+//! Both are in memory at the same time. So only one large version is compared or restored at a time: it keeps its memory while it
+//! waits for that of the other one. Small versions have places of their own, since comparing them may take as long.
 
 use std::time::Duration;
 
@@ -49,12 +49,19 @@ impl DocumentLoader {
     /// [`HistoryError`].
     pub(crate) async fn compare(
         &self,
-        VersionPair { document, from, to }: VersionPair,
+        pair: VersionPair,
         party: Party,
     ) -> Result<VersionDifference, HistoryError> {
-        let turn = self.turn_to_earlier(party).await?;
-        let earlier = self.compared(document, from, party).await?;
-        let later = self.compared(document, to, party).await?;
+        let turn = self.turn_to_compare_small(party).await?;
+        let (earlier, later, turn) = match self.small_versions(pair, party).await? {
+            Some([earlier, later]) => (earlier, later, turn),
+            None => {
+                drop(turn);
+                let turn = self.turn_to_earlier(party).await?;
+                let earlier = self.compared(pair.document, pair.from, party).await?;
+                (earlier, self.compared(pair.document, pair.to, party).await?, turn)
+            }
+        };
         let work = move |budget: &Budget| {
             let difference = difference(earlier, later, budget);
             // The thread may outlive the wait for it.
@@ -69,6 +76,22 @@ impl DocumentLoader {
         Ok(done?)
     }
 
+    /// Loads two versions that are both small. `None` if one of them is not.
+    async fn small_versions(
+        &self,
+        VersionPair { document, from, to }: VersionPair,
+        party: Party,
+    ) -> Result<Option<[ComparedVersion; 2]>, LoadError> {
+        let Some(later) = self.replica_if_small(document, to, party).await? else {
+            return Ok(None);
+        };
+        let earlier = match from < Version::FIRST {
+            true => Some(ComparedVersion::nothing()),
+            false => self.replica_if_small(document, from, party).await?.map(Into::into),
+        };
+        Ok(earlier.map(|earlier| [earlier, later.into()]))
+    }
+
     /// Loads a version to be compared. Before the first version there is no content.
     async fn compared(
         &self,
@@ -77,16 +100,27 @@ impl DocumentLoader {
         party: Party,
     ) -> Result<ComparedVersion, LoadError> {
         if version < Version::FIRST {
-            return Ok(ComparedVersion { replica: Replica::of(""), memory: None });
+            return Ok(ComparedVersion::nothing());
         }
-        let LoadedReplica { replica, memory, .. } = self.replica(document, version, party).await?;
-        Ok(ComparedVersion { replica, memory })
+        Ok(self.replica(document, version, party).await?.into())
     }
 }
 
 struct ComparedVersion {
     replica: Replica,
     memory: Option<LoadMemory>,
+}
+
+impl ComparedVersion {
+    fn nothing() -> Self {
+        Self { replica: Replica::of(""), memory: None }
+    }
+}
+
+impl From<LoadedReplica> for ComparedVersion {
+    fn from(LoadedReplica { replica, memory, .. }: LoadedReplica) -> Self {
+        Self { replica, memory }
+    }
 }
 
 /// Compares two versions, and then frees their memory.

@@ -51,6 +51,10 @@ pub enum ApiError {
     NotAnApplication,
     /// An application decides who may open documents.
     ApplicationDecides,
+    /// The caller's document is not in their bin.
+    NotInBin,
+    /// The document is in the caller's bin already.
+    InBin,
     /// An outside issuer has issued the token that would be renewed.
     OutsideToken,
     /// The answer would become too large, or there is no memory for it.
@@ -127,6 +131,15 @@ impl ApiError {
                 ErrorCode::Forbidden,
                 "Documents of this server are shared in the application that it belongs to. Share the document there.",
             ),
+            Self::NotInBin => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "The document is not in your bin: nobody has deleted it, or it was brought back. `documents(filter: BIN)` shows what \
+                 is there.",
+            ),
+            Self::InBin => ErrorReport::new(
+                ErrorCode::Forbidden,
+                "The document is in your bin already. Bring it back with `undelete`, or delete it for good with `purge`.",
+            ),
             Self::NotAnApplication => ErrorReport::new(
                 ErrorCode::Forbidden,
                 "Only an application may do this. Send a token that it has signed for itself: its `sub` is the same as its \
@@ -196,6 +209,7 @@ impl ApiError {
                 | EditError::TooMuchWork
                 | EditError::Unrestorable { .. }
                 | EditError::Irreplaceable { .. }
+                | EditError::BodyMismatch(_)
                 | EditError::OtherBody { .. }
                 | EditError::TooMuchToRestore
                 | EditError::OtherHistory
@@ -219,6 +233,8 @@ impl ApiError {
             | Self::NoPassword
             | Self::NotAnApplication
             | Self::ApplicationDecides
+            | Self::NotInBin
+            | Self::InBin
             | Self::WrongPassword
             | Self::Answer(_)
             | Self::Copies(_)

@@ -193,6 +193,7 @@ pub(super) fn report_edit(error: &EditError) -> ErrorReport {
             "The root type {name:?} has content at `baseVersion` that cannot be compared with the new content. Nothing was \
              stored. Change it with an editor, or with `applyUpdate`."
         )),
+        EditError::BodyMismatch(mismatch) => ErrorReport::bad_input(format!("{mismatch}.")),
         EditError::OtherBody { root } => ErrorReport::bad_input(format!(
             "The text of this document is in the root type {root:?}, which texts and deltas cannot change. Nothing was stored. Use \
              `replaceBody` or `applyUpdate`."

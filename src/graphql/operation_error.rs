@@ -75,6 +75,11 @@ const MAX_ERRORS: usize = 20;
 /// The most bytes of the message of an error. The library repeats values in its messages.
 const MAX_MESSAGE: usize = 1_024;
 
+/// What the library says of an operation above `limits.operation_complexity`.
+const TOO_COMPLEX: &str = "Query is too complex.";
+const TOO_COMPLEX_ADVICE: &str = "The operation is too complex: the costs of its fields are higher than `limits.operation_complexity` together. \
+     Ask for a shorter page with `first`, for fewer fields, or send several operations.";
+
 /// Returns the first errors of an operation, each [`with_code`].
 pub(super) fn with_codes(errors: Vec<ServerError>) -> Vec<ServerError> {
     errors.into_iter().take(MAX_ERRORS).map(with_code).collect()
@@ -83,6 +88,9 @@ pub(super) fn with_codes(errors: Vec<ServerError>) -> Vec<ServerError> {
 /// Adds the code `BAD_USER_INPUT` to an error without a code, and shortens a long message. An error without a code comes from
 /// parsing, validation or the type of an argument, so the operation is wrong.
 pub(super) fn with_code(mut error: ServerError) -> ServerError {
+    if error.message == TOO_COMPLEX {
+        error.message = TOO_COMPLEX_ADVICE.to_owned();
+    }
     if error.message.len() > MAX_MESSAGE {
         error.message = format!("{}…", shortened(&error.message, MAX_MESSAGE));
     }

@@ -155,7 +155,7 @@ impl Render for Renderer {
                 "The document is too heavy to be opened. Ask the operator of the server to compact it."
                     .to_owned(),
             ),
-            SeatEnd::Broken | SeatEnd::Unrelated | SeatEnd::NoMemory => (
+            SeatEnd::Broken | SeatEnd::Corrupt | SeatEnd::Unrelated | SeatEnd::NoMemory => (
                 ErrorCode::Unavailable,
                 "The server cannot continue this subscription. Subscribe again. For `documentChanged`, use the last version that you have applied as `since`."
                     .to_owned(),

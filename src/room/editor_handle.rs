@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{EditorAwareness, RoomHandle, Seat};
-use crate::wire::yjs::ClientClocks;
+use crate::{domain::Version, wire::yjs::ClientClocks};
 
 /// The seat of a Yjs editor, as its session uses it. Cheap to clone; it does not hold the seat.
 #[derive(Clone)]
@@ -42,6 +44,12 @@ impl EditorHandle {
     /// Has the room ask the editor for what the document does not have (sync step 1).
     pub async fn request_step_1(&self) {
         self.room.send_step_1(self.seat.id()).await;
+    }
+
+    /// Returns the head of the document if it has everything in these updates of a reader, as after a restart of a page that keeps an
+    /// offline copy. `None` if it has not, or the seat ends meanwhile.
+    pub async fn find_known(&self, updates: Vec<Bytes>) -> Option<Version> {
+        self.room.find_known(self.seat.id(), updates).await
     }
 
     /// Has the room send every awareness entry.

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use actix::{Addr, MailboxError, dev::SendError};
+use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -15,11 +16,14 @@ use super::{
             MoveCursor, Reserve, SubmitEdit, TakeRelayed,
         },
         relayed::{RelayedMove, RelayedMoves},
-        yjs_messages::{SendAwareness, SendStateless, SendStep1, SendStep2, UpdateAwareness},
+        yjs_messages::{
+            CheckKnown, SendAwareness, SendStateless, SendStep1, SendStep2, UpdateAwareness,
+        },
     },
+    delivery::editors::KnownCheck,
 };
 use crate::{
-    domain::{AccessChange, Cursor, SessionId, UserId},
+    domain::{AccessChange, Cursor, SessionId, UserId, Version},
     editing::{
         EditRequest,
         queue::{QueuedEdit, Reception},
@@ -132,6 +136,17 @@ impl RoomHandle {
         if self.address.send(self.queued(SendStep1(seat))).await.is_err() {
             tracing::debug!("the room closed before it sent a sync step 1");
         }
+    }
+
+    /// Returns the head of the document if the document has everything in these updates of a reader. `None` as well if the seat ends
+    /// meanwhile.
+    pub(super) async fn find_known(&self, seat: SeatId, updates: Vec<Bytes>) -> Option<Version> {
+        let (reply, answer) = oneshot::channel();
+        let check = CheckKnown { seat, check: KnownCheck { updates, reply } };
+        if self.address.send(self.queued(check)).await.is_err() {
+            tracing::debug!("the room closed before it checked the updates of a reader");
+        }
+        answer.await.ok().flatten()
     }
 
     /// Sends every awareness entry to a Yjs editor.

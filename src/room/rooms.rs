@@ -23,9 +23,8 @@ use super::{
 use crate::{
     domain::{Content, Cursor, DocumentId, EditId, Party, SessionId, UserId, Version},
     editing::{
-        AuthoredPassages, DocumentBody, EarlierContent, EditError, EditKind, EditRequest,
-        EntryCounts, HistoryError, LoadError, Replica, StoredEdit, VersionDifference,
-        body_fingerprint,
+        AuthoredPassages, EarlierContent, EditError, EditKind, EditRequest, EntryCounts, GivenBody,
+        HistoryError, LoadError, Replica, StoredEdit, VersionDifference, body_fingerprint,
         document_passages::PassageQuery,
         entry_counts::ChangeRange,
         loader::{LoadedReplica, off_thread},
@@ -177,7 +176,7 @@ impl Rooms {
         document: DocumentId,
         edit: (UserId, EditId),
         base: Version,
-        body: &DocumentBody,
+        body: &GivenBody,
     ) -> Result<Option<Version>, EditError> {
         let store = &self.parts().store;
         let (party, edits) = (Party::User(edit.0), [edit]);

@@ -95,6 +95,7 @@ pub(super) fn seat_lost(why: SeatEnd) -> CloseReason {
         SeatEnd::Deleted => CloseReason::DocumentDeleted,
         SeatEnd::Overflow => CloseReason::TooSlow,
         SeatEnd::Broken | SeatEnd::Repetitive | SeatEnd::NoMemory => CloseReason::Unavailable,
+        SeatEnd::Corrupt => CloseReason::InternalError,
         SeatEnd::Unrelated => CloseReason::UnrelatedHistory,
         SeatEnd::TooHeavy => CloseReason::TooHeavy,
     }

@@ -7,6 +7,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
 use super::{Limits, Throttled, throttle::Allowance};
@@ -79,9 +80,19 @@ impl SessionLink {
         *self.sign_in.lock()
     }
 
-    /// Notes the sign-in of a newer token.
-    pub(super) fn renew(&self, sign_in: SignIn) {
-        *self.sign_in.lock() = sign_in;
+    /// Notes a newer token with this sign-in, which expires at `renewed`. Returns when the session expires, which was `expires_at`. A token
+    /// that expires sooner does not shorten it, so the session stays with the sign-in of the token that it lives by.
+    pub(super) fn renew(
+        &self,
+        sign_in: SignIn,
+        renewed: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> DateTime<Utc> {
+        let mut present = self.sign_in.lock();
+        if renewed >= expires_at || present.id == sign_in.id {
+            *present = sign_in;
+        }
+        renewed.max(expires_at)
     }
 
     /// Returns the network of the client, if it is known.

@@ -85,6 +85,18 @@ impl Store {
         .await
     }
 
+    /// Returns whether a document is in the bin of a user.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Unavailable`], [`StoreError::Internal`].
+    pub async fn is_in_bin(&self, owner: UserId, document: DocumentId) -> Result<bool, StoreError> {
+        let finding = document_bin::Entity::find()
+            .filter(document_bin::Column::OwnerId.eq(owner.uuid()))
+            .filter(document_bin::Column::DocumentId.eq(document.uuid()))
+            .one(&self.readers);
+        Ok(self.read_for(Party::User(owner), finding).await??.is_some())
+    }
+
     /// Deletes a document in the bin of its owner for good. A long log is deleted later.
     ///
     /// # Errors
@@ -120,14 +132,38 @@ impl Store {
         let Some(before) = self.bin_time().and_then(|kept| now.checked_sub_signed(kept)) else {
             return Ok(false);
         };
-        let due = document_bin::Entity::find()
-            .filter(document_bin::Column::DeletedAt.lt(before))
-            .order_by_asc(document_bin::Column::DeletedAt)
-            .limit(DOCUMENTS_AT_ONCE)
-            .all(&self.readers)
-            .await?;
+        let mut after = None;
+        loop {
+            let due = self.list_due(before, after).await?;
+            let Some(last) = due.last() else { return Ok(false) };
+            after = Some((last.deleted_at, last.document_id));
+            // If none of these can be purged now, the others do not wait for them.
+            if self.purge_due(&due).await {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Lists documents in bins that were deleted before a time, the oldest first. `after` is the last one of those before.
+    async fn list_due(
+        &self,
+        before: DateTime<Utc>,
+        after: Option<(DateTime<Utc>, Uuid)>,
+    ) -> Result<Vec<document_bin::Model>, StoreError> {
+        use document_bin::Column::{DeletedAt, DocumentId};
+        let mut due = document_bin::Entity::find().filter(DeletedAt.lt(before));
+        if let Some((at, document)) = after {
+            let later = DeletedAt.eq(at).and(DocumentId.gt(document));
+            due = due.filter(DeletedAt.gt(at).or(later));
+        }
+        let due = due.order_by_asc(DeletedAt).order_by_asc(DocumentId).limit(DOCUMENTS_AT_ONCE);
+        Ok(due.all(&self.readers).await?)
+    }
+
+    /// Purges documents in bins. Returns whether one of them is gone.
+    async fn purge_due(&self, due: &[document_bin::Model]) -> bool {
         let mut has_purged = false;
-        for row in &due {
+        for row in due {
             let (owner, document) = (row.owner_id.into(), DocumentId::from(row.document_id));
             match self.purge_for(Party::Node, owner, document).await {
                 // Another node or the owner was first.
@@ -139,7 +175,7 @@ impl Store {
                 }
             }
         }
-        Ok(has_purged)
+        has_purged
     }
 
     /// Purges one document in the bin of a user. Returns false if there is none.

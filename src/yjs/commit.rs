@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, Version},
-    editing::{EditRequest, StoredEdit},
+    editing::{EditKind, EditRequest, StoredEdit},
     room::EditorHandle,
     session::{SavedUpdates, StepOutcome},
     store::StoreError,
@@ -27,7 +27,13 @@ pub(super) async fn commit(
     // The seat knows the current access level, so a reader's updates need not reach the database to be refused.
     let stored = match seat.may_edit() {
         true => parts.rooms.edit(request).await,
-        false => Err(StoreError::Denied.into()),
+        false => match find_known(parts, seat, request).await {
+            Some(version) => {
+                let saved = SavedUpdates { version, state_vector: None, updates: updates_stored };
+                return StepOutcome::Stored { saved, notice: None };
+            }
+            None => Err(StoreError::Denied.into()),
+        },
     };
     let error = match stored {
         Ok(StoredEdit { omitted, version, state_vector, .. }) => {
@@ -70,6 +76,20 @@ pub(super) async fn commit(
             tracing::debug!(error, "could not commit an editor's updates");
             StepOutcome::Close(reason)
         }
+    }
+}
+
+/// Returns the head of the document if it has everything that a reader has sent: a page that keeps an offline copy sends that copy when
+/// it opens. The document may have to be loaded for that, so it counts as a query of the user; above their rate it is not tried.
+async fn find_known(
+    parts: &EditorParts,
+    seat: &EditorHandle,
+    request: EditRequest,
+) -> Option<Version> {
+    let EditKind::Merge { updates, .. } = request.kind else { return None };
+    match parts.throttle.take(&request.author) {
+        Ok(()) => seat.find_known(updates).await,
+        Err(_throttled) => None,
     }
 }
 

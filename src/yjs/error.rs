@@ -49,6 +49,7 @@ pub(super) fn remedy(error: &EditError) -> Remedy {
         | EditError::TooMuchWork
         | EditError::Unrestorable { .. }
         | EditError::Irreplaceable { .. }
+        | EditError::BodyMismatch(_)
         | EditError::OtherBody { .. }
         | EditError::TooMuchToRestore
         | EditError::OtherHistory

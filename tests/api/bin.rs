@@ -74,8 +74,16 @@ async fn a_document_comes_back_with_its_text_and_its_grants() {
 #[actix_web::test]
 async fn a_purged_document_never_comes_back() {
     let Pair { node, alice, document, .. } = Pair::start().await;
-    assert_forbidden([alice.undelete(document).await, alice.purge(document).await]);
+    let told = |answer: &Answer| answer.error()["message"].as_str().unwrap().to_owned();
+    let refused = [alice.undelete(document).await, alice.purge(document).await];
+    for answer in &refused {
+        assert!(told(answer).contains("not in your bin"), "{}", told(answer));
+    }
+    assert_forbidden(refused);
     alice.delete(document).await.value();
+    let again = alice.delete(document).await;
+    assert!(told(&again).contains("in your bin already"), "{}", told(&again));
+    assert_forbidden([again]);
 
     assert_eq!(alice.purge(document).await.value(), true);
 

@@ -176,6 +176,45 @@ async fn a_dry_run_finds_states_with_the_same_key_and_quotas() {
 }
 
 #[actix_web::test]
+async fn names_that_cannot_be_keys_are_given_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    for name in ["My notes.YJS", "plan.yjs", "readme.txt"] {
+        fs::write(from.path().join(name), state(&many_structs(2))).unwrap();
+    }
+    let refused = import(folder.path(), from.path(), &["--dry-run"]).await;
+    let lines = printed(&refused);
+    assert!(lines.contains("My notes: failed: The key is not"), "{lines}");
+    assert!(lines.contains("the file of --keys"), "{lines}");
+    assert!(lines.contains("not read: 1 other entries"), "{lines}");
+
+    let keys = folder.path().join("keys.json");
+    fs::write(&keys, r#"{ "My notes": "notes/1" }"#).unwrap();
+    let keys = keys.to_str().unwrap();
+    let imported = import(folder.path(), from.path(), &["--keys", keys]).await;
+    assert!(imported.status.success(), "{}", printed(&imported));
+    for key in ["notes/1", "plan"] {
+        assert_eq!(read(&alice, key).await["content"], "xx");
+    }
+    fs::write(keys, "[]").unwrap();
+    let refused = import(folder.path(), from.path(), &["--keys", keys]).await;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("no JSON object of names"), "{told}");
+    // Another user may not change what Alice owns, and a dry run says so.
+    server.person("Bob").await;
+    let path = from.path().to_str().unwrap();
+    server.terminate().await;
+    fs::write(from.path().join("plan.yjs"), state(&many_structs(3))).unwrap();
+    let arguments =
+        ["import", "folder", path, "--owner", "bob@example.org", "--update", "--dry-run"];
+    let refused = SERVER.command(folder.path()).args(arguments).output().await.unwrap();
+    let lines = printed(&refused);
+    assert!(lines.contains("plan: failed: the owner given may not edit"), "{lines}");
+}
+
+#[actix_web::test]
 async fn a_document_that_was_compacted_since_its_import_does_not_get_its_content_twice() {
     let folder = tempfile::tempdir().unwrap();
     let from = tempfile::tempdir().unwrap();

@@ -131,6 +131,24 @@ async fn a_socket_belongs_to_the_sign_in_of_its_newest_token() {
 }
 
 #[actix_web::test]
+async fn a_token_that_expires_sooner_does_not_keep_a_socket_beyond_its_sign_in() {
+    let node = TestNode::start().await;
+    let alice = node.person("Alice").await;
+    let sooner = TokenMinter::of(&node).token(alice.id, Duration::from_secs(100));
+    let mut socket = node.handshake().open_raw().await;
+    let expires_at = socket.init(&alice.token).await["tokenExpiresAt"].clone();
+    socket.send(json!({ "type": "ping", "payload": { "authToken": sooner } })).await;
+    assert_eq!(socket.expect_message().await["payload"]["tokenExpiresAt"], expires_at);
+
+    // It lives by the first token, so it ends with the sign-in of that token.
+    alice.run(SIGN_OUT, json!({})).await.value();
+    assert_eq!(socket.expect_close().await, signed_out());
+
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn a_new_password_ends_the_other_sign_ins_and_keeps_this_socket() {
     let node = TestNode::start().await;
     let here = node.person("Alice").await;

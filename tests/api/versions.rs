@@ -35,8 +35,8 @@ async fn restore(by: &impl Client, pair: &Pair, version: i64) -> Answer {
 }
 
 async fn take_back(by: &impl Client, pair: &Pair, version: i64, rest: Value) -> Answer {
-    let operation = "mutation($id: ID!, $version: Int!, $author: ID, $name: ID) {
-        takeBackChanges(documentId: $id, version: $version, author: $author, mutationId: $name) { version } }";
+    let operation = "mutation($id: ID!, $version: Int!, $first: Int, $author: ID, $name: ID) {
+        takeBackChanges(documentId: $id, version: $version, fromVersion: $first, author: $author, mutationId: $name) { version } }";
     let mut variables = rest;
     variables["id"] = json!(pair.document);
     variables["version"] = json!(version);
@@ -207,6 +207,36 @@ async fn a_part_of_an_entry_and_the_creation_are_taken_back() {
 }
 
 #[actix_web::test]
+async fn the_last_changes_of_an_entry_are_taken_back_without_those_before() {
+    let pair = Pair::start().await;
+    let Pair { alice, bob, document, .. } = &pair;
+    for (base, text) in [(1, "One. "), (2, "Two. "), (3, "Three. ")] {
+        bob.edit(*document, base, json!([{ "insert": text }])).await.value();
+    }
+    for first in [0, 1, 5] {
+        let refused = take_back(alice, &pair, 4, json!({ "first": first })).await;
+        assert_eq!(refused.code(), "BAD_USER_INPUT");
+        let message = refused.error()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("begins at version 2"), "{message}");
+    }
+    let named = json!({ "first": 3, "name": "undo" });
+    for _ in 0..2 {
+        assert_eq!(take_back(alice, &pair, 4, named.clone()).await.value()["version"], 5);
+    }
+    assert_eq!(alice.read_text(*document).await, "One. Welcome.");
+    let taken = json!({ "fromVersion": 3, "toVersion": 4 });
+    assert_eq!(entries(alice, &pair).await[0]["takesBack"], taken);
+    for other in [json!({ "first": 4, "name": "undo" }), json!({ "name": "undo" })] {
+        assert_eq!(take_back(alice, &pair, 4, other).await.code(), "CONFLICT");
+    }
+    // The newest version is shown unless one is given.
+    let query = "query($id: ID!) { documentAt(documentId: $id) { version content } }";
+    let newest = alice.run(query, json!({ "id": document })).await.value();
+    assert_eq!(newest, json!({ "version": 5, "content": "One. Welcome." }));
+    pair.stop(()).await;
+}
+
+#[actix_web::test]
 async fn a_repeated_reversal_is_answered_and_not_made_again() {
     let pair = Pair::start().await;
     let Pair { alice, bob, document, .. } = &pair;
@@ -252,17 +282,25 @@ async fn a_version_that_cannot_be_written_again_is_an_error() {
     mixed.get_or_insert_array("mixed").insert(&mut mixed.transact_mut(), 4, 1);
     editor.send_update(&state_of(&mixed)).await;
     tab.expect_version(2).await;
-    mixed.get_or_insert_text("mixed").remove_range(&mut mixed.transact_mut(), 0, 4);
+    // It need not be written again to be removed.
+    assert_eq!(restore(&pair.alice, &pair, 1).await.value()["version"], 3);
+    let query = "query($id: ID!) { documentAt(documentId: $id) { json } }";
+    let shown = pair.alice.run(query, json!({ "id": pair.document })).await.value();
+    assert!(!shown["json"].as_str().unwrap().contains("mixed"), "{shown}");
+    mixed.get_or_insert_text("mixed").insert(&mut mixed.transact_mut(), 0, "more ");
+    editor.send_update(&state_of(&mixed)).await;
+    tab.expect_version(4).await;
+    mixed.get_or_insert_text("mixed").remove_range(&mut mixed.transact_mut(), 0, 9);
     mixed.get_or_insert_array("mixed").remove_range(&mut mixed.transact_mut(), 0, 1);
     editor.send_update(&state_of(&mixed)).await;
-    tab.expect_version(3).await;
+    tab.expect_version(5).await;
 
     let refused = restore(&pair.alice, &pair, 2).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     let message = refused.error()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("mixed"), "{message}");
-    assert_eq!(pair.alice.read(pair.document).await["version"], 3);
-    assert_eq!(restore(&pair.alice, &pair, 1).await.value()["version"], 3, "nothing differs");
+    assert_eq!(pair.alice.read(pair.document).await["version"], 5);
+    assert_eq!(restore(&pair.alice, &pair, 1).await.value()["version"], 5, "nothing differs");
     pair.stop((editor, tab)).await;
 }
 

@@ -343,3 +343,46 @@ test('what is typed into paragraphs without text is kept as y-prosemirror keeps 
   assert.deepEqual(treeOf(written), tree('typed', ' typed', 'typed Third, changed'));
   editor.close();
 });
+
+test('a new title changes nothing else in a map, whatever types it has and whoever types in them', async () => {
+  const { id } = await createDocument(alice, 'Pages');
+  await grant(alice, id, 'EDIT', bob.email);
+  const editor = await Editor.open(bob, id);
+  const pages = editor.doc.getMap('pages');
+  const words = (text) => new Y.XmlText(text);
+  editor.doc.transact(() => {
+    pages.set('title', 'Old');
+    pages.set('bytes', new Uint8Array([1, 2, 3]));
+    const paragraph = new Y.XmlElement('paragraph');
+    paragraph.insert(0, [words('Hello')]);
+    const fragment = new Y.XmlFragment();
+    fragment.insert(0, [paragraph]);
+    pages.set('page', fragment);
+    pages.set('heading', words('Heading'));
+    const replies = new Y.Map([['replies', Y.Array.from([1])]]);
+    pages.set('list', Y.Array.from([new Y.Text('one'), new Y.Map([['c', 1]]), replies, { plain: 1 }]));
+    pages.set('rich', new Y.Text('with a map'));
+    pages.get('rich').insertEmbed(0, new Y.Map([['src', 'a.png']]));
+  });
+  const base = await versionWith(id, editor, 1);
+  const read = `query ($id: ID!, $version: Int!) { documentAt(documentId: $id, version: $version) { body(root: "pages") } }`;
+  const { body } = data(await alice.run(read, { id, version: base })).documentAt;
+  const replace = `mutation ($id: ID!, $body: JSON!, $base: Int!) {
+    replaceBody(documentId: $id, body: $body, baseVersion: $base, root: "pages") { version }
+  }`;
+  const replaced = async (body) => data(await alice.run(replace, { id, body, base })).replaceBody.version;
+  assert.equal(await replaced(body), base, 'what was read changes nothing');
+
+  const types = [pages.get('page'), pages.get('heading'), pages.get('list').get(0), pages.get('list').get(2).get('replies')];
+  const before = pages.toJSON();
+  await replaced({ ...body, title: 'New' });
+  await until('The new title arrives', () => pages.get('title') === 'New');
+  assert.deepEqual(pages.toJSON(), { ...before, title: 'New' });
+  for (const type of types) assert.equal(type._item.deleted, false);
+  assert.ok(pages.get('bytes') instanceof Uint8Array);
+  pages.get('page').get(0).get(0).insert(5, ' typed');
+  await until('What is typed is stored', async () => (await readDocument(alice, id)).version > base + 1);
+  const { json } = data(await alice.run('query ($id: ID!) { exportDocument(documentId: $id) { json } }', { id })).exportDocument;
+  assert.equal(JSON.parse(json).roots.pages.page[0].content[0].text, 'Hello typed');
+  editor.close();
+});

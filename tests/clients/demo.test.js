@@ -77,7 +77,7 @@ class Side {
   }
 
   async opened() {
-    await this.expect('status', /^(Up to date|Saved · version \d+)$/);
+    await this.expect('status', /^(Up to date|Saved) · version \d+$/);
     return this;
   }
 
@@ -140,8 +140,25 @@ class Side {
     return this.#texts('.ProseMirror .caret-name');
   }
 
+  /** Where the document has its content, if the page does not show it. */
+  get note() {
+    return this.#text('.note');
+  }
+
+  /** How the text is named and shown. */
+  get textbox() {
+    return this.window.evaluate((selector) => {
+      const { ariaLabel, ariaMultiLine, ariaReadOnly, classList, role } = document.querySelector(`${selector} .ProseMirror`);
+      return { ariaLabel, ariaMultiLine, ariaReadOnly, isProse: classList.contains('prose'), role };
+    }, this.selector);
+  }
+
   get past() {
     return this.#text('.version');
+  }
+
+  get hasHistory() {
+    return this.window.evaluate((selector) => document.querySelector(`${selector} .history`).checkVisibility(), this.selector);
   }
 
   get authors() {
@@ -208,10 +225,36 @@ async function storedIn(window, { id }, document) {
   return doc.getXmlFragment('prosemirror').toString().replace(/<[^>]*>/g, '');
 }
 
+/** Returns a document with letters that are a struct each, so that a server with low limits does not open it. */
+function heavyUpdate() {
+  const doc = new Y.Doc();
+  const [paragraph, text] = [new Y.XmlElement('paragraph'), new Y.XmlText()];
+  doc.getXmlFragment('prosemirror').insert(0, [paragraph]);
+  paragraph.insert(0, [text]);
+  for (let letter = 0; letter < 300; letter += 1) text.insert(0, 'x');
+  return Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64');
+}
+
+/** Creates a document of Alice from a Yjs update, as an import does. */
+async function createFromUpdate(title, update) {
+  const mutation = 'mutation ($title: String!, $update: Bytes!) { createDocument(title: $title, update: $update) { id } }';
+  return data(await alice.run(mutation, { title, update })).createDocument.id;
+}
+
 async function openWindow(t, address, options) {
   const window = await browser.open(address, options);
   t.after(() => window.close());
   return window;
+}
+
+/** Returns the shown buttons that are narrower or lower than 32 pixels, or not wholly in the window. Runs in the page. */
+function findCutButtons() {
+  const isCut = (button) => {
+    const { left, right, width, height } = button.getBoundingClientRect();
+    return Math.min(width, height) < 32 || left < 0 || right > innerWidth;
+  };
+  const buttons = [...document.querySelectorAll('button')].filter((button) => button.checkVisibility() && isCut(button));
+  return buttons.map((button) => button.ariaLabel ?? button.textContent);
 }
 
 /** Returns what axe-core finds in the page. */
@@ -310,6 +353,21 @@ test('a user whose access is lowered can read only, and is told so', async (t) =
   await alices.expect('content', 'Before and after!');
 });
 
+test('the text is named and styled also for a user who may only read', async (t) => {
+  const { id: document } = await createDocument(alice, 'To read');
+  await grant(alice, document, 'VIEW', bob.email);
+  const bobs = await Side.openAlone(t, document, 'Bob');
+  await bobs.expect('access', 'You can read only.');
+  const textbox = { ariaLabel: 'Document, as Bob', ariaMultiLine: 'true', ariaReadOnly: 'true', isProse: true, role: 'textbox' };
+  assert.deepEqual(await bobs.textbox, textbox);
+  assert.equal(await bobs.isEditable, false);
+  assert.deepEqual(await findBarriers(bobs.window), []);
+
+  await grant(alice, document, 'EDIT', bob.email);
+  await bobs.expect('isEditable', true);
+  assert.deepEqual(await bobs.textbox, { ...textbox, ariaReadOnly: 'false' });
+});
+
 test('a user who loses access is told so', async (t) => {
   const document = await shared('Revoked');
   const [alices, bobs] = await Side.openBoth(t, document);
@@ -387,6 +445,68 @@ test('nothing is lost when the server is killed', async (t) => {
   await later.expect('content', 'Bob: Stored, kept here');
 });
 
+test('after failed attempts to connect the page waits, unless its network comes back', async (t) => {
+  const document = await shared('Unreachable');
+  const before = () => {
+    globalThis.attempts = [];
+    globalThis.WebSocket = class extends WebSocket {
+      constructor(...args) {
+        super(...args);
+        attempts.push(performance.now());
+      }
+    };
+  };
+  const alices = await Side.openAlone(t, document, 'Alice', { before });
+  const attempts = () => alices.window.evaluate(() => globalThis.attempts);
+  assert.equal((await attempts()).length, 1);
+
+  await server.end({ kill: true });
+  await until('The page has tried five times', async () => (await attempts()).length >= 5);
+  const pauses = (await attempts()).slice(1, 5).map((at, index, all) => at - all[index - 1]).slice(1);
+  assert.ok(pauses.every((pause) => pause >= 990), `The pauses are ${pauses}`);
+
+  const comeBack = () =>
+    alices.window.evaluate(async () => {
+      const before = attempts.length;
+      dispatchEvent(new Event('online'));
+      await new Promise((resolve) => setTimeout(resolve)); // The next turn of the event loop.
+      return attempts.length - before;
+    });
+  assert.equal(await comeBack(), 1);
+  await server.launch();
+  await comeBack();
+  await alices.opened();
+});
+
+test('a copy that the server cannot open now is kept', async (t) => {
+  const document = await createFromUpdate('Too heavy', heavyUpdate());
+  const alices = await Side.openAlone(t, document, 'Alice');
+  await alices.click('Work offline');
+  await alices.type('Kept');
+  const copied = async () => (await storedIn(alices.window, alice, document)).endsWith('Kept');
+  await until('The browser has stored what Alice typed', copied);
+
+  await server.end();
+  const port = new URL(server.url).port;
+  const limits = { COSCRIBE__LIMITS__DOCUMENT_STRUCTS: '100' };
+  const limited = await Server.start({ args: ['--demo'], dataDir: server.dataDir, port, env: limits });
+  try {
+    await alices.click('Work offline');
+    await alices.expect('status', /^Closed, changes kept here: .*too heavy/);
+    await alices.expect('isEditable', false);
+    await alices.click('Reload');
+    await alices.expect('status', /too heavy/);
+    assert.ok(await copied());
+  } finally {
+    await limited.stop();
+    await server.launch();
+  }
+
+  await alices.click('Reload');
+  await alices.opened();
+  await until('The server has what Alice typed', async () => (await readDocument(alice, document)).content.endsWith('Kept'));
+});
+
 test('a copy from before a compaction is discarded', async (t) => {
   const document = await shared('Compacted');
   const alices = await Side.openAlone(t, document, 'Alice');
@@ -399,7 +519,7 @@ test('a copy from before a compaction is discarded', async (t) => {
   await alices.expect('status', /^Closed: .*recreated/);
   await alices.expect('isEditable', false);
   await alices.click('Discard this copy');
-  await alices.expect('status', /^(Up to date|Saved · version \d+)$/);
+  await alices.opened();
   await alices.expect('content', 'Kept');
   await alices.type('!');
   await alices.expect('status', /^Saved/);
@@ -427,9 +547,62 @@ test('a version is shown and restored from the history', async (t) => {
   await alices.click('Restore this version');
 
   await alices.expect('content', 'First');
+  // The panel gives the focus back when it closes.
+  await alices.expect('hasHistory', false);
   await bobs.expect('content', 'First');
   await bobs.type('!');
   await alices.expect('content', 'First!');
+});
+
+test('both sides show the newest version, also after a restoration', async (t) => {
+  const document = await shared('Versions');
+  const [alices, bobs] = await Side.openBoth(t, document);
+  const expectNewest = async () => {
+    const { version } = await readDocument(alice, document);
+    for (const side of [alices, bobs]) await side.expect('status', `Saved · version ${version}`);
+    return version;
+  };
+  await alices.type('First');
+  await bobs.expect('content', 'First');
+  await alices.expect('status', /^Saved/);
+  const first = await expectNewest();
+  await bobs.type(' and second');
+  await alices.expect('content', 'First and second');
+  await bobs.expect('status', /^Saved/);
+  await expectNewest();
+
+  const restore = 'mutation ($id: ID!, $version: Int!) { restoreDocument(documentId: $id, version: $version) { version } }';
+  data(await alice.run(restore, { id: document, version: first }));
+  await alices.expect('content', 'First');
+  await expectNewest();
+});
+
+test('a document with its content in another root type is shown as such, and cannot be typed into', async (t) => {
+  const doc = new Y.Doc();
+  doc.getXmlFragment('default').insert(0, [new Y.XmlElement('paragraph')]);
+  doc.getArray('notes').push(['A note']);
+  const imported = await createFromUpdate('Imported', Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64'));
+  const mutation = 'mutation { createDocument(title: "Chosen", root: "chosen") { id } }';
+  const chosen = data(await alice.run(mutation)).createDocument.id;
+  const plain = (await createDocument(alice, 'Plain', 'Text')).id;
+  for (const [document, root] of Object.entries({ [imported]: 'default', [plain]: 'content', [chosen]: 'chosen' })) {
+    const words = `This document has its content in \`${root}\`, which this page does not show.`;
+    const alices = await Side.openAlone(t, document, 'Alice');
+    await alices.expect('note', words);
+    assert.equal(await alices.isEditable, false);
+    await alices.click('History');
+    await alices.expect('past', words);
+    assert.deepEqual(await findBarriers(alices.window), []);
+  }
+
+  // Other root types beside the content do not count.
+  doc.getXmlFragment('default').delete(0, 1);
+  doc.getXmlFragment('prosemirror').insert(0, [new Y.XmlElement('paragraph')]);
+  const beside = await createFromUpdate('Beside notes', Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64'));
+  const alices = await Side.openAlone(t, beside, 'Alice');
+  await alices.type('Typed');
+  await alices.expect('status', /^Saved/);
+  assert.equal(await alices.note, '');
 });
 
 test('the page can be used with the keyboard alone', async (t) => {
@@ -512,12 +685,13 @@ test('the page keeps to its policy, and axe-core finds nothing', async (t) => {
   await alices.expect('status', /^Saved/);
   const { window } = alices;
 
-  for (const [width, height] of [[1280, 800], [390, 844]]) {
+  for (const [width, height] of [[1280, 800], [390, 844], [320, 640]]) {
     for (const scheme of ['light', 'dark']) {
       await window.emulate({ width, height, scheme });
       assert.deepEqual(await findBarriers(window), [], `${scheme}, ${width} pixels wide`);
       const overflow = await window.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `The page is ${overflow} pixels wider than ${width}`);
+      assert.deepEqual(await window.evaluate(findCutButtons), [], `${width} pixels wide`);
       await alices.click('History');
       await alices.expect('past', /A heading/);
       assert.deepEqual(await findBarriers(window), [], `history, ${scheme}, ${width} pixels wide`);
@@ -531,6 +705,26 @@ test('the page keeps to its policy, and axe-core finds nothing', async (t) => {
   assert.deepEqual(outside, []);
   const { headers } = await fetch(`${server.url}/`);
   assert.doesNotMatch(headers.get('content-security-policy'), /unsafe|\*|http/);
+});
+
+test('the name at a caret stays inside a narrow sheet', async (t) => {
+  const document = await shared('Narrow');
+  const alices = await Side.openAlone(t, document, 'Alice');
+  await alices.window.emulate({ width: 320, height: 640, scheme: 'light' });
+  const bobs = await Side.openAlone(t, document, 'Bob');
+  const isInside = () =>
+    alices.window.evaluate(() => {
+      const [name, sheet] = ['.caret-name', '.sheet'].map((selector) => document.querySelector(selector).getBoundingClientRect());
+      return name.left >= sheet.left && name.right <= sheet.right;
+    });
+  // Somewhere in them the caret is at the end of a line.
+  const letters = 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz';
+  for (let typed = 1; typed <= letters.length; typed += 1) {
+    await bobs.type(letters[typed - 1]);
+    await alices.expect('content', letters.slice(0, typed));
+    await alices.expect('carets', ['Bob']);
+    await until(`The name is inside the sheet after ${typed} letters`, isInside);
+  }
 });
 
 test('the page works behind a proxy that serves it under a path', async (t) => {
@@ -563,6 +757,10 @@ test('without --demo, a user signs in, creates a document and writes in it', asy
   await until('The refusal is shown', () => window.evaluate(() => document.querySelector('[role=alert]').textContent));
 
   await window.evaluate(() => [...document.querySelectorAll('button')].find((button) => button.type === 'button').click());
+  assert.equal(await heading(), 'Create an account');
+  assert.deepEqual(await findBarriers(window), []);
+  const rule = (description) => document.getElementById(document.querySelector('[type=password]').getAttribute(description)).innerText;
+  assert.match(await window.evaluate(rule, 'aria-describedby'), /^8 to 1024 bytes/);
   await submit({ name: 'Carol', email: 'carol@example.com', password: 'Carol likes long passwords' });
   await until('The documents are shown', async () => (await heading()) === 'Your documents');
   assert.deepEqual(await findBarriers(window), []);

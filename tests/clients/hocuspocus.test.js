@@ -160,9 +160,10 @@ test('documents are opened by their keys, and one that does not exist is denied'
 
   // Bob does not learn which of the keys exists.
   const bobs = pageOf(t, bob);
-  const denied = await Promise.all(['wiki/third', 'wiki/first'].map((name) => bobs.open(name, { sync: false })));
-  await until('Both are denied', () => denied.every(({ denials }) => denials.length > 0));
-  assert.deepEqual(denied[0].denials, denied[1].denials);
+  const names = ['wiki/third', 'wiki/fourth', 'wiki/first'];
+  const denied = await Promise.all(names.map((name) => bobs.open(name, { sync: false })));
+  await until('All are denied', () => denied.every(({ denials }) => denials.length > 0));
+  for (const { denials } of denied) assert.deepEqual(denials, denied[0].denials);
 });
 
 test('awareness has the identity that the server knows', async (t) => {
@@ -238,6 +239,28 @@ test('the deletion of a reader is refused like an insertion, and stays unsaved w
   bobs.append('?');
   await bobs.saved();
   assert.equal(await storedText(document), 'ello!?');
+});
+
+test('a reader whose page has a copy of the document is told that everything is stored', async (t) => {
+  const document = await shared('Hello', 'VIEW');
+  const alices = await pageOf(t, alice).open(document);
+  alices.text.delete(0, 1);
+  await alices.saved();
+  const copy = Y.encodeStateAsUpdate(alices.doc);
+  const bobs = await pageOf(t, bob).open(document, { sync: false });
+  Y.applyUpdate(bobs.doc, copy, 'offline copy');
+  await until('The provider is synced', () => bobs.provider.isSynced);
+  await bobs.saved();
+  assert.deepEqual(bobs.told, []);
+
+  // What the document does not have is refused, deletions included.
+  const changed = new Y.Doc();
+  Y.applyUpdate(changed, copy);
+  changed.getText('content').delete(0, 1);
+  const again = await pageOf(t, bob).open(document, { sync: false });
+  Y.applyUpdate(again.doc, Y.encodeStateAsUpdate(changed), 'offline copy');
+  await until('The change is refused', () => again.told.some(({ type }) => type === 'notice'));
+  assert.ok(again.provider.hasUnsyncedChanges);
 });
 
 test('a document ends without the others when its access is revoked or it is deleted', async (t) => {

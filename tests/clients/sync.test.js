@@ -82,6 +82,18 @@ test('an edit without the EDIT level is denied and the editor stays connected', 
   assert.equal(alices.content, bobs.content);
 });
 
+test('a reader whose page has a copy of the document is not denied anything', async (t) => {
+  const document = await shared('Read me', 'VIEW');
+  const alices = await open(t, alice, document);
+  const bobs = await open(t, bob, document, { sync: false });
+  Y.applyUpdate(bobs.doc, Y.encodeStateAsUpdate(alices.doc), 'offline copy');
+  await bobs.synced();
+  // A denial would arrive before it.
+  alices.append('.');
+  await bobs.expectText('Read me.');
+  assert.equal(bobs.denials, 0);
+});
+
 /** Half of a character of two code units, as `slice` leaves it. */
 const HALF = '😀'.slice(0, 1);
 

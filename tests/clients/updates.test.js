@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 
 import { divideUpdate } from '../../examples/divided-update/divide.js';
@@ -104,6 +105,43 @@ test('content that is not supported is left out, and the answer says so', async 
   const { leftOut } = await apply(alice, id, Y.encodeStateAsUpdate(doc));
   assert.equal(leftOut, true);
   assert.equal((await readDocument(alice, id)).content, 'Hello!');
+});
+
+test('a subdocument whose options are no object is left out, because no page could open the document', async () => {
+  const { id } = await createDocument(alice, 'Together', 'Hello');
+  for (const [client, options] of [null, undefined, 7].entries()) {
+    // An entry of the root map `m` that is a subdocument.
+    const update = encoding.encode((encoder) => {
+      for (const number of [1, 1, 70 + client, 0]) encoding.writeVarUint(encoder, number);
+      encoding.writeUint8(encoder, 0x29);
+      encoding.writeVarUint(encoder, 1);
+      for (const text of ['m', `key ${client}`, 'guid']) encoding.writeVarString(encoder, text);
+      encoding.writeAny(encoder, options);
+      encoding.writeVarUint(encoder, 0);
+    });
+    const { leftOut } = await apply(alice, id, update);
+    assert.equal(leftOut, true);
+  }
+  const { doc } = await load(alice, id);
+  assert.equal(doc.getText('content').toString(), 'Hello');
+  assert.deepEqual(doc.getMap('m').toJSON(), {});
+});
+
+test('numbers arrive at everybody as they were written', async () => {
+  const { id } = await createDocument(alice, 'Numbers');
+  const { doc } = await load(alice, id);
+  const numbers = [7.547327283338224e-10, 46.787088045928684, 3.8219881267286837, 1e21, -0.1];
+  doc.getText('content').insertEmbed(0, { numbers });
+  doc.getText('content').insert(1, 'text', { numbers });
+  const { version } = await apply(alice, id, Y.encodeStateAsUpdate(doc));
+  const [embed, text] = (await load(alice, id)).doc.getText('content').toDelta();
+  assert.deepEqual([embed.insert.numbers, text.attributes.numbers], [numbers, numbers]);
+  const replace = `mutation ($id: ID!, $body: JSON!, $base: Int!) {
+    replaceBody(documentId: $id, body: $body, baseVersion: $base, root: "m", kind: MAP) { version }
+  }`;
+  const replaced = data(await alice.run(replace, { id, body: { numbers }, base: version })).replaceBody;
+  assert.deepEqual((await load(alice, id)).doc.getMap('m').get('numbers'), numbers);
+  assert.equal(data(await alice.run(replace, { id, body: { numbers }, base: replaced.version })).replaceBody.version, replaced.version);
 });
 
 test('a large document is imported in parts', async () => {

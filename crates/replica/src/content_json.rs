@@ -135,6 +135,7 @@ fn list_or_text_json(
     txn: &impl ReadTxn,
     allowance: &mut JsonAllowance,
 ) -> Result<Value, JsonTooLarge> {
+    allowance.check_values(TextRef::from(branch).len(txn))?;
     match list_values(branch, txn) {
         Some(values) => list_json(values.into_iter(), txn, allowance),
         None => steps(&chunks(&TextRef::from(branch), txn), txn, allowance),

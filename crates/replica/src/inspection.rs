@@ -37,6 +37,8 @@ pub(crate) struct Inspected {
     pub(crate) leaves_out: bool,
     /// The most structs that they add to the document if as many ranges are deleted as one merge may delete.
     pub(crate) added_structs: usize,
+    /// About how many values they add to maps and lists of the document.
+    pub(crate) added_values: usize,
     /// Whether content that the document lacks was left out, because the server does not support it.
     pub(crate) drops_content: bool,
 }
@@ -204,6 +206,7 @@ impl Replica {
     ) -> Result<(), MergeError> {
         let share = if inserts { 1 } else { LOADED_SHARE };
         let limit = bounds.document_structs.saturating_mul(share);
+        inspected.added_values = inspected.most_values(document);
         inspected.added_structs = inspected.most_added(document, bounds.structs);
         if self.may_have_more_structs(inspected.added_structs, limit) {
             return Ok(());
@@ -261,6 +264,17 @@ impl Inspected {
 
     fn deletes(&self) -> bool {
         self.updates.iter().any(|(_, outline)| outline.deletes())
+    }
+
+    /// Estimates how many values the updates add to a document with this state vector: those of updates that the document has in part
+    /// are taken to be as many in each struct.
+    fn most_values(&self, document: &StateVector) -> usize {
+        let known = |client| document.get(&ClientID::new(client));
+        let added = self.updates.iter().map(|(_, outline)| match outline.struct_count() {
+            0 => 0,
+            all => outline.values().saturating_mul(outline.new_structs(known)) / all,
+        });
+        added.sum()
     }
 
     /// Returns the most structs that the updates add to a document with this state vector, if at most `max_deletions` ranges are deleted.

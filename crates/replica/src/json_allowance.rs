@@ -38,6 +38,17 @@ impl JsonAllowance {
         Ok(())
     }
 
+    /// Checks that this many values may still be read, before they are collected.
+    ///
+    /// # Errors
+    /// [`JsonTooLarge`].
+    pub(crate) fn check_values(&self, count: u32) -> Result<(), JsonTooLarge> {
+        match (count as usize).saturating_mul(VALUE_BYTES) <= self.bytes {
+            true => Ok(()),
+            false => Err(JsonTooLarge),
+        }
+    }
+
     /// Returns a value of Yjs as JSON.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod editors;
 mod format_limit;
 mod inspection;
 mod json_allowance;
+mod known_content;
 mod large_update;
 mod list_values;
 mod marks;

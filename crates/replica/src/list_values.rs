@@ -11,15 +11,19 @@ use super::branches::branch_of;
 /// counts two values for each of them, reads one, and looks for the other for ever. No editor writes text into a list, but one page may
 /// use a root type as a text that another one uses as a list.
 pub(crate) fn list_values(branch: BranchPtr, txn: &impl ReadTxn) -> Option<Vec<Out>> {
+    is_readable(branch, txn).then(|| ArrayRef::from(branch).iter(txn).collect())
+}
+
+/// Whether the values of a list can be read.
+pub(crate) fn is_readable(branch: BranchPtr, txn: &impl ReadTxn) -> bool {
     let text = TextRef::from(branch).get_string(txn);
-    let has_pairs = text.chars().any(|character| character.len_utf16() > 1);
-    (!has_pairs).then(|| ArrayRef::from(branch).iter(txn).collect())
+    text.chars().all(|character| character.len_utf16() == 1)
 }
 
 /// Whether a list that cannot be read is in a shared type, at any depth.
 pub(crate) fn has_unreadable_list(shared: &Out, txn: &impl ReadTxn) -> bool {
     let Some(branch) = branch_of(shared) else { return false };
-    if matches!(shared, Out::YArray(_)) && list_values(branch, txn).is_none() {
+    if matches!(shared, Out::YArray(_)) && !is_readable(branch, txn) {
         return true;
     }
     let chunks = TextRef::from(branch).diff(txn, YChange::identity);

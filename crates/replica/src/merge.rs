@@ -185,6 +185,7 @@ impl Replica {
         self.content = content;
         self.weight.add(update.len());
         self.structs.add(inspected.added_structs);
+        self.structs.add_values(inspected.added_values);
         (
             Some(self),
             Ok(Some(Merged {

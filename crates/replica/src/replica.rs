@@ -33,7 +33,7 @@ use super::{
     panic_guard::guarded,
     parts::apply_stored,
     splits::split_at_steps,
-    structs::{StructMeter, most_added_by, most_added_by_delta, most_added_by_op},
+    structs::{StructMeter, most_added_by_delta, most_added_by_op},
     weight::Weight,
 };
 
@@ -222,8 +222,8 @@ impl Replica {
                 weight.add(update.len());
                 formats.add(outline.format_growth(|_client| 0));
                 match structs.most() {
-                    0 => *structs = StructMeter::counted(outline.struct_count()),
-                    _ => structs.add(most_added_by(&outline)),
+                    0 => *structs = StructMeter::of(&outline),
+                    _ => structs.add_update(&outline),
                 }
                 let size = structs.most();
                 if let Err(exhausted) = apply_stored(text, txn, update, &mut outline, size, budget)?
@@ -248,7 +248,7 @@ impl Replica {
         self.weight.add(update.len());
         let mut outline = read_stored(update).map_err(CorruptDocument)?;
         self.inspect_stored(&outline).map_err(|error| CorruptDocument(error.to_string()))?;
-        self.structs.add(most_added_by(&outline));
+        self.structs.add_update(&outline);
         self.formats.add(outline.format_growth(|_client| 0));
         if !outline.is_text_only() {
             self.may_have_formats = AtomicBool::new(true);

@@ -18,6 +18,9 @@ const STRUCT_MEMORY: usize = 400;
 /// have the text.
 const MEMORY_PER_BYTE: usize = 2;
 
+/// Estimate: the memory that the library takes for a value in a map or a list, in bytes, which may have one in the encoded state.
+const VALUE_MEMORY: usize = 24;
+
 /// An insertion splits at most two other structs.
 const PER_INSERTION: usize = 3;
 
@@ -38,12 +41,30 @@ pub(crate) struct StructMeter {
     counted: usize,
     /// At most how many were added since.
     added: usize,
+    /// About how many values there are in maps and lists.
+    values: usize,
 }
 
 impl StructMeter {
-    /// Returns the meter of a document whose structs were counted.
+    /// Returns the meter of a document whose structs were counted, without values.
     pub(crate) fn counted(structs: usize) -> Self {
-        Self { counted: structs, added: 0 }
+        Self { counted: structs, added: 0, values: 0 }
+    }
+
+    /// Returns the meter of a document that has this outline.
+    pub(crate) fn of(outline: &Outline) -> Self {
+        Self { values: outline.values(), ..Self::counted(outline.struct_count()) }
+    }
+
+    /// Adds the structs and values of an update at most.
+    pub(crate) fn add_update(&mut self, outline: &Outline) {
+        self.add(most_added_by(outline));
+        self.add_values(outline.values());
+    }
+
+    /// Adds values.
+    pub(crate) fn add_values(&mut self, values: usize) {
+        self.values += values;
     }
 
     /// Adds at most this many structs.
@@ -104,14 +125,15 @@ impl Replica {
     /// Estimates the memory that the document takes, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        Self::memory_of(self.weight(), self.structs())
+        Self::memory_of(self.weight(), self.structs(), self.structs.values)
     }
 
-    /// Estimates the memory of a document in bytes, from the bytes and structs of its encoded state.
+    /// Estimates the memory of a document in bytes, from the bytes, structs and values of its encoded state.
     #[must_use]
-    pub fn memory_of(bytes: usize, structs: usize) -> usize {
+    pub fn memory_of(bytes: usize, structs: usize, values: usize) -> usize {
         let texts = bytes.saturating_mul(MEMORY_PER_BYTE);
-        texts.saturating_add(structs.saturating_mul(STRUCT_MEMORY))
+        let structs = structs.saturating_mul(STRUCT_MEMORY);
+        texts.saturating_add(structs).saturating_add(values.saturating_mul(VALUE_MEMORY))
     }
 
     /// Whether the document has at most `limit` structs, or about as many, with `more`. Counts the structs if that is not known.

@@ -44,7 +44,7 @@ impl Replica {
         self.weight = Weight { bytes: state.len(), is_estimate: false };
         // What the library encodes can be read.
         if let Ok(outline) = Outline::read(state, usize::MAX) {
-            self.structs = StructMeter::counted(outline.struct_count());
+            self.structs = StructMeter::of(&outline);
         }
     }
 }

@@ -29,8 +29,8 @@ pub(super) struct AccessMutations;
 impl AccessMutations {
     /// Grants a user access to a document, or changes their level. Name the user by either `userId` or `email`. The answer to a
     /// grant by `email` is the same whether the address has an account or not: until the user accepts it (`acceptAccess`), the
-    /// collaborator is shown with the address as name and an id that names only this grant, for `revokeAccess`. An address without
-    /// an account has access when it is confirmed for one. Takes
+    /// collaborator is shown with the address as name and an id that names only this grant, for `revokeAccess`. An address has access
+    /// when it is confirmed for an account: one that was registered with a password and not confirmed has none yet. Takes
     /// effect immediately: subscriptions stay open, and no later edit is stored with the old level. With `endsAt` the access
     /// ends at that time. A grant replaces the previous one and its end. If the caller's own grant ends, the new grant ends
     /// no later. Requires `OWNER`. Fails with `FORBIDDEN` if the caller's `OWNER` comes from a document token or an

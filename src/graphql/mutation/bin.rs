@@ -4,14 +4,15 @@ use async_graphql::{Context, ID, Object};
 
 use super::edit::take_edit;
 use crate::{
-    domain::AccessLevel,
+    domain::{AccessLevel, DocumentId, UserId},
     graphql::{
-        ApiError,
+        Api, ApiError,
         access::document_id,
         caller::{api, caller},
         complexity::DATABASE_WRITE,
         types::DocumentType,
     },
+    store::StoreError,
 };
 
 /// Mutations of documents in bins.
@@ -31,7 +32,8 @@ impl BinMutations {
         let (api, owner) = (api(ctx)?, caller(ctx).user()?.id);
         take_edit(ctx, Some(&id)).await?;
         let document = document_id(ctx, &id).await?;
-        let undeleted = api.store.undelete(owner, document).await?;
+        let undeleted = api.store.undelete(owner, document).await;
+        let undeleted = in_bin(api, owner, document, undeleted).await?;
         Ok(DocumentType::new(undeleted, AccessLevel::Owner))
     }
 
@@ -46,7 +48,24 @@ impl BinMutations {
         let (api, owner) = (api(ctx)?, caller(ctx).user()?.id);
         take_edit(ctx, Some(&id)).await?;
         let document = document_id(ctx, &id).await?;
-        api.store.purge(owner, document).await?;
+        let purged = api.store.purge(owner, document).await;
+        in_bin(api, owner, document, purged).await?;
         Ok(true)
+    }
+}
+
+/// Tells an owner whose document is not in their bin that it is not.
+async fn in_bin<T>(
+    api: &Api,
+    owner: UserId,
+    document: DocumentId,
+    found: Result<T, StoreError>,
+) -> Result<T, ApiError> {
+    match found {
+        Err(StoreError::Denied) => {
+            api.rooms.read_level(owner, document, AccessLevel::Owner).await?;
+            Err(ApiError::NotInBin)
+        }
+        found => Ok(found?),
     }
 }

@@ -1,11 +1,13 @@
 //! Replacing the content of root types by JSON trees.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object};
 
 use super::edit::{edit_request, take_edit};
 use crate::{
     domain::{AccessLevel, EditId, InvalidInput, Version},
-    editing::{BodyChange, BodyMismatch, DocumentBody, EditKind},
+    editing::{BodyChange, BodyMismatch, EditKind, GivenBody, loader::off_thread},
     graphql::{
         ApiError,
         access::require_to_edit,
@@ -42,29 +44,20 @@ impl BodyMutations {
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx, Some(&document_id)).await?;
         let admitted = require_to_edit(ctx, &document_id, AccessLevel::Edit).await?;
-        let read = |root: &str| DocumentBody::new(root, kind.map(Into::into), body.0);
-        let (base, earlier, body) = match root {
-            Some(root) => {
-                let body = read(&root).map_err(mismatch)?;
-                // A repeated edit is answered without its base, which may be large or no longer kept.
-                if let Some(name) = &mutation_id {
-                    let edit = (admitted.user.id, EditId::new(name)?);
-                    let (rooms, base) = (&api(ctx)?.rooms, Version::new(base_version));
-                    let finding = rooms.find_replacement(admitted.document, edit, base, &body);
-                    if let Some(version) = finding.await? {
-                        return Ok(EditPayload::at(version));
-                    }
-                }
-                let (base, earlier) = earlier_content(ctx, &admitted, base_version).await?;
-                (base, earlier, body)
+        let given = GivenBody { root, kind: kind.map(Into::into), json: Arc::new(body.0) };
+        // A repeated edit is answered without its base, which may be large or no longer kept.
+        if let Some(name) = &mutation_id {
+            let edit = (admitted.user.id, EditId::new(name)?);
+            let (rooms, base) = (&api(ctx)?.rooms, Version::new(base_version));
+            let finding = rooms.find_replacement(admitted.document, edit, base, &given);
+            if let Some(version) = finding.await? {
+                return Ok(EditPayload::at(version));
             }
-            None => {
-                let (base, earlier) = earlier_content(ctx, &admitted, base_version).await?;
-                let body = read(&earlier.body_root()).map_err(mismatch)?;
-                (base, earlier, body)
-            }
-        };
-        let kind = EditKind::ReplaceBody { base, change: BodyChange::new(body, earlier).into() };
+        }
+        let (base, earlier) = earlier_content(ctx, &admitted, base_version).await?;
+        let read = move || BodyChange::new(given, earlier);
+        let change = off_thread(usize::MAX, read).await?.map_err(mismatch)?;
+        let kind = EditKind::ReplaceBody { base, change: change.into() };
         let request = edit_request(ctx, &admitted, mutation_id, kind)?;
         let stored = api(ctx)?.rooms.edit(request).await?;
         Ok(EditPayload::at(stored.version))

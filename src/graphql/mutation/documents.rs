@@ -15,7 +15,9 @@ use crate::{
         AccessLevel, Content, Delta, Document, DocumentKey, InvalidInput, Metadata, Text, Title,
         Version,
     },
-    editing::{DocumentBody, EditError, EditKind, MergeError, Replica, StoredEdit},
+    editing::{
+        DocumentBody, EditError, EditKind, MergeError, Replica, StoredEdit, loader::off_thread,
+    },
     graphql::{
         ApiError,
         access::{Admitted, document_id, require_to_edit},
@@ -27,6 +29,7 @@ use crate::{
         },
     },
     room::{DocumentDraft, DraftContent},
+    store::StoreError,
 };
 
 /// The most steps of a delta. Every subscriber receives each of them.
@@ -76,7 +79,9 @@ impl DocumentMutations {
         let (content, known) = match (body, update) {
             (Some(JsonValue(json)), _) => {
                 let name = named.unwrap_or(Replica::TEXT_ROOT);
-                let body = DocumentBody::new(name, kind.map(Into::into), json).map_err(mismatch)?;
+                let (name, kind) = (name.to_owned(), kind.map(Into::into));
+                let read = move || DocumentBody::new(&name, kind, json);
+                let body = off_thread(usize::MAX, read).await?.map_err(mismatch)?;
                 (DraftContent::Body(body), None)
             }
             (None, Some(Base64(update))) => (DraftContent::Update(update), None),
@@ -172,10 +177,25 @@ impl DocumentMutations {
     #[graphql(complexity = "DATABASE_WRITE + child_complexity")]
     async fn delete_document(&self, ctx: &Context<'_>, id: ID) -> Result<bool, ApiError> {
         take_edit(ctx, Some(&id)).await?;
-        let admitted = require_to_edit(ctx, &id, AccessLevel::Owner).await?;
+        let admitted = match require_to_edit(ctx, &id, AccessLevel::Owner).await {
+            Err(ApiError::Store(StoreError::Denied)) => {
+                return Err(deletion_denied(ctx, &id).await?);
+            }
+            admitted => admitted?,
+        };
         let request = edit_request(ctx, &admitted, None, EditKind::Delete)?;
         api(ctx)?.rooms.edit(request).await?;
         Ok(true)
+    }
+}
+
+/// Returns why the caller may not delete a document.
+async fn deletion_denied(ctx: &Context<'_>, id: &ID) -> Result<ApiError, ApiError> {
+    let owner = caller(ctx).user()?.id;
+    let document = document_id(ctx, id).await?;
+    match api(ctx)?.store.is_in_bin(owner, document).await? {
+        true => Ok(ApiError::InBin),
+        false => Ok(StoreError::Denied.into()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         caller::api,
         complexity::{DATABASE_WRITE, TEXT_REBUILD},
         loaders::loaders,
-        query::{named, restoration, reversal},
+        query::{GivenVersions, named, restoration, reversal},
         read_turns::read,
         types::{EditPayload, HistoryDeletion, NamedVersionType, Timestamp},
     },
@@ -48,7 +48,8 @@ impl HistoryMutations {
     /// Takes back what a history entry has changed, as a new change: what it inserted is deleted if it is still there, and what it
     /// deleted is inserted again at its place: text with its formats and embedded objects, and all other root types of Yjs editors.
     /// What others have written since stays. `version` is the last version that is taken back: pass the `toVersion` of an entry for
-    /// all of it. With `author`, it fails unless that user made the changes. To undo it, take back the version that it made.
+    /// all of it. `fromVersion` is the first one, and the first of the entry unless it is given: a program that writes as one user has many
+    /// changes in an entry, which may include the creation. With `author`, it fails unless that user made the changes. To undo it, take back the version that it made.
     /// Requires `EDIT`.
     #[graphql(complexity = "2 * TEXT_REBUILD + DATABASE_WRITE + child_complexity")]
     async fn take_back_changes(
@@ -56,13 +57,15 @@ impl HistoryMutations {
         ctx: &Context<'_>,
         document_id: ID,
         version: i64,
+        from_version: Option<i64>,
         author: Option<ID>,
         mutation_id: Option<ID>,
     ) -> Result<EditPayload, ApiError> {
         take_edit(ctx, Some(&document_id)).await?;
         let admitted = require(ctx, &document_id, AccessLevel::Edit).await?;
+        let taken = GivenVersions { from: from_version.map(Version::new), to: version };
         let (author, edit) = (author.as_ref(), mutation_id.as_ref());
-        let kind = reversal(ctx, &admitted, version, author, edit).await?;
+        let kind = reversal(ctx, &admitted, taken, author, edit).await?;
         let request = edit_request(ctx, &admitted, mutation_id, kind)?;
         let stored = api(ctx)?.rooms.edit(request).await?;
         Ok(EditPayload::at(stored.version))

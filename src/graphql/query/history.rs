@@ -44,16 +44,19 @@ impl HistoryQueries {
         Ok(HistoryConnection::new(admitted.document, page, before.is_some()))
     }
 
-    /// A document at a version: its text, and its whole content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
+    /// A document at a version, the newest one unless it is given: its text, and its whole content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
     #[graphql(complexity = "TEXT_REBUILD + child_complexity")]
     async fn document_at(
         &self,
         ctx: &Context<'_>,
         document_id: ID,
-        version: i64,
+        version: Option<i64>,
     ) -> Result<DocumentText, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
-        let version = existing_version(ctx, &admitted, version).await?;
+        let version = match version {
+            Some(version) => existing_version(ctx, &admitted, version).await?,
+            None => head_of(ctx, &admitted).await?,
+        };
         match loaders(ctx)?.text(admitted.document, version).await {
             Ok(content) => Ok(DocumentText::new(admitted.document, version, content)),
             Err(ApiError::Load(LoadError::NotKept)) => Err(not_kept(version).into()),
@@ -93,6 +96,15 @@ pub(in crate::graphql) async fn earlier_content(
     }
 }
 
+/// The versions whose changes a client takes back.
+#[derive(Clone, Copy)]
+pub(in crate::graphql) struct GivenVersions {
+    /// The first one. `None` for the first of the history entry.
+    pub(in crate::graphql) from: Option<Version>,
+    /// The last one.
+    pub(in crate::graphql) to: i64,
+}
+
 /// Returns the change that takes back what a history entry has changed, up to a version of it. A repetition of one that is stored
 /// has no content, since the log answers it.
 ///
@@ -102,7 +114,7 @@ pub(in crate::graphql) async fn earlier_content(
 pub(in crate::graphql) async fn reversal(
     ctx: &Context<'_>,
     admitted: &Admitted<'_>,
-    version: i64,
+    GivenVersions { from, to: version }: GivenVersions,
     author: Option<&ID>,
     mutation_id: Option<&ID>,
 ) -> Result<EditKind, ApiError> {
@@ -112,8 +124,8 @@ pub(in crate::graphql) async fn reversal(
     if let Some(id) = mutation_id {
         let edit = [(admitted.user.id, EditId::new(id)?)];
         if !read(ctx, store.find_edits(admitted.document, &edit)).await?.is_empty() {
-            let taken = VersionRange { from: version, to: version };
-            return Ok(EditKind::TakeBack { taken, reversal: None });
+            let taken = VersionRange { from: from.unwrap_or(version), to: version };
+            return Ok(EditKind::TakeBack { taken, names_first: from.is_some(), reversal: None });
         }
     }
     let found = read(ctx, store.find_entry_up_to(admitted.document, version)).await?;
@@ -124,10 +136,21 @@ pub(in crate::graphql) async fn reversal(
         ))
         .into());
     }
-    let taken = VersionRange { from: entry.from, to: entry.to };
+    if let Some(from) = from
+        && !(entry.from..=entry.to).contains(&from)
+    {
+        return Err(InvalidInput::new(format!(
+            "`fromVersion` is not in the history entry of version {version}, which begins at version {}. Take back the changes of one \
+             entry at a time.",
+            entry.from
+        ))
+        .into());
+    }
+    let taken = VersionRange { from: from.unwrap_or(entry.from), to: entry.to };
     match rooms.load_reversal(admitted.user.id, admitted.document, taken).await {
         Ok(Some(reversal)) => {
-            Ok(EditKind::TakeBack { taken, reversal: Some(Arc::new(reversal)) })
+            let (names_first, reversal) = (from.is_some(), Some(Arc::new(reversal)));
+            Ok(EditKind::TakeBack { taken, names_first, reversal })
         }
         Ok(None) => Err(InvalidInput::new(format!(
             "There is nothing to take back: the changes up to version {version} have not changed the content. Choose another \

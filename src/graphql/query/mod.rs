@@ -9,5 +9,5 @@ mod nodes;
 mod root;
 mod versions;
 
-pub(super) use history::{earlier_content, named, restoration, reversal};
+pub(super) use history::{GivenVersions, earlier_content, named, restoration, reversal};
 pub(super) use root::Query;

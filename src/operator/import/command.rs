@@ -1,6 +1,10 @@
 //! The arguments of the command.
 
-use std::path::PathBuf;
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -60,6 +64,9 @@ pub struct ImportOptions {
     /// What comes before each name to make the key of the document. Names that are UUIDs need one, since only ids are UUIDs
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub(super) key_prefix: String,
+    /// File with a JSON object of names and their keys, for names that cannot be keys. The others become keys as they are
+    #[arg(long, value_name = "FILE")]
+    pub(super) keys: Option<PathBuf>,
     /// Title of all documents, instead of their names
     #[arg(long)]
     pub(super) title: Option<String>,
@@ -95,6 +102,7 @@ impl ImportCommand {
             }
         };
         let owner = find_account(&base.store, &options.owner).await?;
+        let keys = options.keys.as_deref().map(read_keys).transpose()?.unwrap_or_default();
         let title = options.title.as_deref().map(Title::new).transpose()?;
         if options.update && !options.dry_run {
             // The server that uses a SQLite file would not notice the change of a document that it has open.
@@ -107,8 +115,26 @@ impl ImportCommand {
             structs: limits.document_structs,
             clients: limits.document_clients,
         };
-        let importer =
-            Importer { store: &base.store, owner: owner.id, title, limits, options: &options };
+        let importer = Importer {
+            store: &base.store,
+            owner: owner.id,
+            keys,
+            title,
+            limits,
+            options: &options,
+        };
         importer.run(&mut source, print).await
     }
+}
+
+/// Reads the keys of documents by their names.
+fn read_keys(file: &Path) -> anyhow::Result<HashMap<String, String>> {
+    let unreadable = || format!("cannot read the keys in {}", file.display());
+    let json = fs::read(file).with_context(unreadable)?;
+    serde_json::from_slice(&json).with_context(|| {
+        format!(
+            "{} is no JSON object of names and keys, such as {{\"My notes\": \"my-notes\"}}",
+            file.display()
+        )
+    })
 }

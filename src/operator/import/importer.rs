@@ -1,6 +1,6 @@
 //! The import of one state after the other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     command::ImportOptions,
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Importer<'a> {
     pub(super) store: &'a Store,
     pub(super) owner: UserId,
+    /// The keys of documents by their names. The others get theirs from their names.
+    pub(super) keys: HashMap<String, String>,
     /// The title of all documents, if it is not their names.
     pub(super) title: Option<Title>,
     pub(super) limits: ImportLimits,
@@ -75,9 +77,15 @@ impl Importer<'_> {
             let line = self.line(&outcome);
             print(format!("{}: {line}\n", found.name.escape_debug()))?;
         }
+        if let Some(ignored) = source.ignored() {
+            print(format!("{ignored}\n"))?;
+        }
         print(summary.line(self.options.dry_run))?;
         let failed = summary.failed;
-        anyhow::ensure!(failed == 0, "{failed} documents could not be imported");
+        anyhow::ensure!(
+            failed == 0,
+            "{failed} states could not be imported; see their lines above"
+        );
         Ok(())
     }
 
@@ -88,7 +96,7 @@ impl Importer<'_> {
         progress: &mut ImportProgress,
     ) -> anyhow::Result<StateOutcome> {
         let FoundState { name, bytes } = found;
-        let key = DocumentKey::new(&format!("{}{name}", self.options.key_prefix))?;
+        let key = self.key(name)?;
         anyhow::ensure!(
             progress.keys.insert(key.clone()),
             "another state of this run has the same key; rename or remove one of them"
@@ -139,6 +147,19 @@ impl Importer<'_> {
                 drops_content: change.drops_content,
             },
             None => StateOutcome::Known,
+        })
+    }
+
+    /// Returns the key of the document with a name.
+    fn key(&self, name: &str) -> anyhow::Result<DocumentKey> {
+        let key = match self.keys.get(name) {
+            Some(key) => DocumentKey::new(key),
+            None => DocumentKey::new(&format!("{}{name}", self.options.key_prefix)),
+        };
+        key.map_err(|invalid| {
+            anyhow::anyhow!(
+                "{invalid} Give it one in the file of --keys, or put something before all names with --key-prefix."
+            )
         })
     }
 

@@ -29,6 +29,19 @@ impl StateSource {
         }
     }
 
+    /// Returns what was found and is not read. `None` if nothing was.
+    pub(super) fn ignored(&self) -> Option<String> {
+        match self {
+            Self::Folder(folder) => match folder.others() {
+                0 => None,
+                others => Some(format!(
+                    "not read: {others} other entries of the folder, which are folders or have another ending than .yjs and .bin"
+                )),
+            },
+            Self::Table(_) => None,
+        }
+    }
+
     /// Reads the state that was found last. `None` if it was removed meanwhile.
     ///
     /// # Errors

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
-use crate::{outbox::SeatId, room::EditorAwareness, wire::yjs::ClientClocks};
+use crate::{
+    outbox::SeatId,
+    room::{EditorAwareness, delivery::editors::KnownCheck},
+    wire::yjs::ClientClocks,
+};
 
 /// Sends an editor everything missing from its state vector (sync step 2).
 #[derive(Message)]
@@ -19,6 +23,14 @@ pub(in crate::room) struct SendStep2 {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::room) struct SendStep1(pub(in crate::room) SeatId);
+
+/// Answers whether the document has everything in the updates of a reader.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::room) struct CheckKnown {
+    pub(in crate::room) seat: SeatId,
+    pub(in crate::room) check: KnownCheck,
+}
 
 /// Sends an editor every awareness entry.
 #[derive(Message)]

@@ -14,7 +14,7 @@ use super::{
     Room,
     mailbox::Take,
     sync_admission::AdmittedSync,
-    yjs_messages::{SendAwareness, SendStep1, SendStep2},
+    yjs_messages::{CheckKnown, SendAwareness, SendStep1, SendStep2},
 };
 use crate::{
     domain::{Party, Version},
@@ -28,7 +28,10 @@ use crate::{
     outbox::{SeatFrame, SeatId},
     room::{
         SeatEnd,
-        delivery::{editors::PendingSync, initial_sync::InitialSync},
+        delivery::{
+            editors::{KnownCheck, PendingSync},
+            initial_sync::InitialSync,
+        },
     },
     wire::yjs::{self, ClientClocks, Outline},
 };
@@ -44,6 +47,8 @@ struct SyncJob {
     step_1: bool,
     /// Whether to tell the editor that the document has everything that the editor has.
     tells_nothing_unstored: bool,
+    /// Whether the document has everything in these updates of a reader.
+    check: Option<KnownCheck>,
     /// The memory of a large answer.
     memory: Option<Reservation>,
 }
@@ -106,12 +111,12 @@ impl Room {
         }
         let state_bytes = self.editing.replica().map_or(0, Replica::weight);
         let pinned = self.editors.initial_sync().pin(head);
-        let (seats, jobs, clocks) = self.take_sync_jobs(state_bytes, pinned.is_some(), ctx);
+        let (seats, jobs, weight) = self.take_sync_jobs(state_bytes, pinned.is_some(), ctx);
         if jobs.is_empty() {
             // What is pending waits for its turn.
             return self.translate_cursors(ctx);
         }
-        let weight = state_bytes.saturating_add(CLOCK_BYTES.saturating_mul(clocks));
+        let weight = state_bytes.saturating_add(weight);
         let (initial, recent) = (self.editors.initial_sync(), Arc::clone(self.editing.recent()));
         if let Some(replica) = self.editing.replica()
             && weight <= MAX_INLINE_BYTES
@@ -182,21 +187,22 @@ impl Room {
         );
     }
 
-    /// Removes what is pending and may be sent now. Returns the seats, the jobs, and the number of clocks in the state vectors.
+    /// Removes what is pending and may be sent now. Returns the seats, the jobs, and what they cost besides the state of the document,
+    /// in bytes.
     fn take_sync_jobs(
         &mut self,
         state_bytes: usize,
         has_initial: bool,
         ctx: &mut Context<Self>,
     ) -> (Vec<SeatId>, Vec<SyncJob>, usize) {
-        let (mut seats, mut jobs, mut clocks) = (Vec::new(), Vec::new(), 0);
+        let (mut seats, mut jobs, mut weight) = (Vec::new(), Vec::new(), 0_usize);
         let admitted = self.take_admitted(state_bytes, has_initial, ctx);
         for AdmittedSync { seat, pending, memory } in admitted {
-            let PendingSync { step_2, rest, step_1 } = pending;
+            let PendingSync { step_2, rest, step_1, check } = pending;
             let update = match step_2 {
                 // A sync step 2 holds everything, the rest included.
                 Some(state_vector) => {
-                    clocks += state_vector.len();
+                    weight += CLOCK_BYTES.saturating_mul(state_vector.len());
                     Some(WantedUpdate::Step2(state_vector))
                 }
                 None if rest => {
@@ -209,10 +215,12 @@ impl Room {
             let tells_nothing_unstored = self.editors.seat(seat).is_some_and(|seat| {
                 seat.name().is_some() && !seat.may_edit() && !seat.has_unstored()
             });
+            let checked = check.iter().flat_map(|check| &check.updates).map(Bytes::len);
+            weight = weight.saturating_add(checked.sum());
             seats.push(seat);
-            jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, memory });
+            jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory });
         }
-        (seats, jobs, clocks)
+        (seats, jobs, weight)
     }
 
     /// Evicts editors that cannot be synced. Their clients reconnect and ask again, unless the document is too heavy.
@@ -220,11 +228,15 @@ impl Room {
         let cause: &dyn std::error::Error = error;
         let end = match error {
             LoadError::TooHeavy(_) => SeatEnd::TooHeavy,
-            LoadError::NotKept
-            | LoadError::Store(_)
-            | LoadError::Corrupt(_)
-            | LoadError::Busy
-            | LoadError::Aborted => {
+            LoadError::Corrupt(_) => {
+                tracing::error!(
+                    error = cause,
+                    editors = seats.len(),
+                    "the document cannot be read"
+                );
+                SeatEnd::Corrupt
+            }
+            LoadError::NotKept | LoadError::Store(_) | LoadError::Busy | LoadError::Aborted => {
                 tracing::warn!(error = cause, editors = seats.len(), "could not sync Yjs editors");
                 SeatEnd::Broken
             }
@@ -297,7 +309,11 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
     // Editors that are behind often miss everything from the same version on.
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let mut frames = Vec::with_capacity(jobs.len());
-    for SyncJob { seat, update, step_1, tells_nothing_unstored, memory } in jobs {
+    for SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory } in jobs {
+        if let Some(KnownCheck { updates, reply }) = check {
+            // Nobody waits for it any longer if the session has ended.
+            let _ended = reply.send(replica.has_all_of(&updates).then_some(head));
+        }
         let step_2 = |frame, state_vector: &ClientClocks| {
             let has_nothing_unstored = tells_nothing_unstored && has_all(replica, state_vector);
             SyncFrame::Step2 { frame, has_nothing_unstored }
@@ -359,6 +375,13 @@ fn first_clocks(recent: &RecentChanges, next: Version) -> Option<HashMap<u64, u3
 impl Take<SendStep2> for Room {
     fn take(&mut self, SendStep2 { seat, state_vector }: SendStep2, ctx: &mut Self::Context) {
         self.editors.request(seat, |pending| pending.step_2 = Some(state_vector));
+        self.sync_editors(ctx);
+    }
+}
+
+impl Take<CheckKnown> for Room {
+    fn take(&mut self, CheckKnown { seat, check }: CheckKnown, ctx: &mut Self::Context) {
+        self.editors.request(seat, |pending| pending.check = Some(check));
         self.sync_editors(ctx);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
+use tokio::sync::oneshot;
 
 use super::{audience::BroadcastReport, initial_sync::InitialSync, progress::Progress};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// What an editor is still to be sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(in crate::room) struct PendingSync {
     /// Sync step 2: everything missing from this state vector.
     pub(in crate::room) step_2: Option<ClientClocks>,
@@ -24,6 +25,16 @@ pub(in crate::room) struct PendingSync {
     pub(in crate::room) rest: bool,
     /// Sync step 1: a request for what the document does not have.
     pub(in crate::room) step_1: bool,
+    /// Whether the document has everything in these updates of a reader.
+    pub(in crate::room) check: Option<KnownCheck>,
+}
+
+/// Updates of a reader, and where to send whether the document has everything in them.
+#[derive(Debug)]
+pub(in crate::room) struct KnownCheck {
+    pub(in crate::room) updates: Vec<Bytes>,
+    /// Receives the head of the document if it has.
+    pub(in crate::room) reply: oneshot::Sender<Option<Version>>,
 }
 
 struct Editor {
@@ -46,6 +57,7 @@ impl PendingSync {
             step_2: newer.step_2.or(self.step_2),
             rest: self.rest || newer.rest,
             step_1: self.step_1 || newer.step_1,
+            check: newer.check.or(self.check),
         }
     }
 }

@@ -49,6 +49,8 @@ pub enum SeatEnd {
     Deleted,
     /// The room ended unexpectedly, or could not render or load what the seat must receive.
     Broken,
+    /// The stored document cannot be read.
+    Corrupt,
     /// The subscription selects large fields so often that an event would be too large.
     Repetitive,
     /// The Yjs editor holds another history of the document.
@@ -68,6 +70,7 @@ impl SeatEnd {
             Self::Overflow => "overflow",
             Self::Deleted => "deleted",
             Self::Broken => "broken",
+            Self::Corrupt => "corrupt",
             Self::Repetitive => "repetitive",
             Self::Unrelated => "unrelated_history",
             Self::TooHeavy => "too_heavy",

@@ -61,8 +61,8 @@ impl Renewal {
         ProtocolEffect::Await(check.boxed_local())
     }
 
-    /// Answers with a `pong`. The session belongs to the sign-in of the new token from then on. A token that expires before the
-    /// current one does not shorten it.
+    /// Answers with a `pong`. The session belongs to the sign-in of the new token from then on, unless that expires before the current one
+    /// and so does not shorten it.
     pub(super) fn complete(
         &mut self,
         RenewalCompletion(identified): RenewalCompletion,
@@ -72,8 +72,8 @@ impl Renewal {
         self.is_pending = false;
         let error = match identified {
             Ok(identified) if identified.user.id == link.user().id => {
-                link.renew(identified.sign_in);
-                let expires_at = view.expires_at.max(identified.expires_at);
+                let Identified { sign_in, expires_at, .. } = identified;
+                let expires_at = link.renew(sign_in, expires_at, view.expires_at);
                 let reply = ProtocolEffect::Reply(pong(expires_at, None).into(), None);
                 return vec![ProtocolEffect::ExtendTo(expires_at), reply];
             }

@@ -145,7 +145,8 @@ impl HocuspocusProtocol {
         }
     }
 
-    /// Opens the document whose token was checked. The session belongs to the sign-in of that token from then on.
+    /// Opens the document whose token was checked. The session belongs to the sign-in of that token from then on, unless that
+    /// expires before the one before.
     pub(super) fn finish_check(
         &mut self,
         checked: Result<Identified, IdentityError>,
@@ -155,9 +156,9 @@ impl HocuspocusProtocol {
         let Some((name, token)) = self.tokens.finish_check() else { return Vec::new() };
         let mut effects = match checked {
             Ok(identified) if identified.user.id == link.user().id => {
-                link.renew(identified.sign_in);
+                let Identified { sign_in, expires_at, .. } = identified;
+                let expires_at = link.renew(sign_in, expires_at, view.expires_at);
                 self.tokens.accept(token);
-                let expires_at = view.expires_at.max(identified.expires_at);
                 let mut effects = vec![ProtocolEffect::ExtendTo(expires_at)];
                 effects.extend(self.open(&name, link, view));
                 effects

@@ -83,7 +83,8 @@ impl HocuspocusProtocol {
         link: &Arc<SessionLink>,
         view: &SessionView,
     ) -> Effects {
-        if self.documents.has(document) {
+        // Each unknown key is the document that does not exist, and is denied after the same time as one without access.
+        if document != DocumentId::NONE && self.documents.has(document) {
             return vec![deny(
                 name,
                 "This document is open on this socket already. Use one provider for it, or another socket.",

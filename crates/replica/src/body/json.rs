@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use yrs::{Any, any::Number, types::Attrs};
 
 use super::{
     BodyKind, BodyMismatch,
-    json_maps::{list_pieces, map_entries},
-    json_xml::{XmlReader, nodes},
-    node::{BodyContent, BodyNode, BodyNodeKind, BodyPiece, MarkNames},
+    digests::is_safe,
+    json_xml::nodes,
+    mark_names::MarkNames,
+    node::{BodyContent, BodyNode, BodyNodeKind, BodyPiece},
+    shape::Shape,
 };
-use crate::content_json::{ATTRIBUTES, TYPE};
+use crate::content_json::{ATTRIBUTES, CONTENT, TYPE};
 
 /// The most levels of a tree. Shared types nest 128 deep at most, those of the document around it included.
 const MAX_LEVELS: usize = 100;
 
 const INSERT: &str = "insert";
+const NO_INSERTION: &str = "does not insert a string or an object";
 const FORMATS: &str = "attributes";
 /// The outermost node of ProseMirror, which is the root type.
 pub(super) const DOCUMENT: &str = "doc";
@@ -29,9 +32,16 @@ pub(super) fn kind_of(json: &Value) -> BodyKind {
         Value::Object(object) if object.get(TYPE).is_some_and(|kind| kind == DOCUMENT) => {
             BodyKind::Xml
         }
+        Value::Object(_) if let Some((_, content)) = attributes_and_content(json) => {
+            kind_of(content)
+        }
         Value::Object(_) => BodyKind::Map,
-        Value::Array(values) if values.iter().all(|value| has(value, INSERT)) => {
-            if values.is_empty() { BodyKind::Xml } else { BodyKind::Text }
+        Value::Array(values) if are_steps(values) => {
+            if values.is_empty() {
+                BodyKind::Xml
+            } else {
+                BodyKind::Text
+            }
         }
         Value::Array(values)
             if values.iter().all(|value| has(value, TYPE) || has(value, ATTRIBUTES)) =>
@@ -42,50 +52,122 @@ pub(super) fn kind_of(json: &Value) -> BodyKind {
     }
 }
 
-/// Reads JSON trees.
-pub(super) struct BodyReader<'a> {
-    names: &'a MarkNames,
+/// Returns the entries and the sequence of a root type that has both.
+fn attributes_and_content(json: &Value) -> Option<(&Map<String, Value>, &Value)> {
+    let object = json.as_object()?;
+    match (object.len(), object.get(ATTRIBUTES)?, object.get(CONTENT)?) {
+        (2, Value::Object(attributes), content @ Value::Array(_)) => Some((attributes, content)),
+        _ => None,
+    }
 }
 
-impl<'a> BodyReader<'a> {
-    pub(super) fn new(names: &'a MarkNames) -> Self {
-        Self { names }
-    }
+/// Reads JSON trees.
+pub(super) struct BodyReader<'a> {
+    pub(super) names: &'a MarkNames<'a>,
+    /// What the document has, which tells what JSON does not: whether an object is a shared type.
+    pub(super) shape: &'a Shape,
+}
 
-    /// Reads the content of a root type. `old` is its present content, which tells what JSON does not: whether an object is a shared
-    /// type.
+impl BodyReader<'_> {
+    /// Reads the content of a root type. One that has entries besides a sequence is an object with `attrs` and `content`.
     ///
     /// # Errors
     /// [`BodyMismatch`].
-    pub(super) fn read(
+    pub(super) fn read(&self, kind: BodyKind, json: &Value) -> Result<ReadBody, BodyMismatch> {
+        if json.is_string() {
+            return Err(BodyMismatch::new("is a string. Send the JSON itself, not a text of it"));
+        }
+        let mut root = BodyNode::new(BodyNodeKind::Root);
+        if kind == BodyKind::Map {
+            let Value::Object(entries) = json else {
+                return Err(BodyMismatch::new("is not an object, as the content of a map is"));
+            };
+            root.entries = self.map_entries(entries, self.shape, 1)?;
+            return Ok(ReadBody { root, has_entries: true });
+        }
+        let Some((attributes, content)) = attributes_and_content(json) else {
+            let root = self.sequence(root, kind, json)?;
+            return Ok(ReadBody { root, has_entries: false });
+        };
+        let entries = self.map_entries(attributes, self.shape, 1);
+        root.entries = entries.map_err(|mismatch| mismatch.within(".attrs"))?;
+        let root = self.sequence(root, kind, content);
+        let root = root.map_err(|mismatch| mismatch.within(".content"))?;
+        Ok(ReadBody { root, has_entries: true })
+    }
+
+    /// Reads the sequence of a root type.
+    fn sequence(
         &self,
+        mut root: BodyNode,
         kind: BodyKind,
         json: &Value,
-        old: Option<&BodyNode>,
     ) -> Result<BodyNode, BodyMismatch> {
-        let mut root = BodyNode::new(BodyNodeKind::Root);
         match kind {
-            BodyKind::Text => root = text(root, steps(json)?)?,
+            BodyKind::Text => return self.text(root, steps(json)?, self.shape, 1),
             BodyKind::Xml => {
                 let (nodes, step) = nodes(json)?;
-                let content = XmlReader { names: self.names, old }.read(&mut root, nodes, 1);
+                let content = self.xml(self.shape.xml()).read(&mut root, nodes, 1);
                 content.map_err(|mismatch| mismatch.within(step))?;
             }
-            BodyKind::Map => {
-                let Value::Object(entries) = json else {
-                    return Err(BodyMismatch::new("is not an object, as the content of a map is"));
-                };
-                root.entries = map_entries(entries, old, 1)?;
-            }
-            BodyKind::List => {
+            BodyKind::List | BodyKind::Map => {
                 let Value::Array(values) = json else {
                     return Err(BodyMismatch::new("is not a list"));
                 };
-                root.pieces = list_pieces(values, old, 1)?;
+                root.pieces = self.list_pieces(values, self.shape, 1)?;
             }
         }
         Ok(root)
     }
+
+    /// Gives a text the content of steps. `shape` is that of the text.
+    pub(super) fn text(
+        &self,
+        mut node: BodyNode,
+        steps: &[Value],
+        shape: &Shape,
+        level: usize,
+    ) -> Result<BodyNode, BodyMismatch> {
+        check_level(level)?;
+        for (index, step) in steps.iter().enumerate() {
+            let within = |mismatch: BodyMismatch| mismatch.within(&format!("[{index}]"));
+            let what = match step.get(INSERT) {
+                Some(Value::String(text)) => BodyContent::Text(text.clone()),
+                Some(json) => {
+                    match self.shared(json, shape.elements(), level + 1).map_err(within)? {
+                        Some(node) => BodyContent::Node(node),
+                        None if json.is_object() => BodyContent::Embed(any_of(json)),
+                        None => return Err(within(BodyMismatch::new(NO_INSERTION))),
+                    }
+                }
+                None => return Err(within(BodyMismatch::new(NO_INSERTION))),
+            };
+            let formats = match step.get(FORMATS) {
+                None | Some(Value::Null) => Attrs::default(),
+                Some(Value::Object(formats)) => formats
+                    .iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(name, value)| (name.as_str().into(), any_of(value)))
+                    .collect(),
+                Some(_) => {
+                    let what = "has `attributes` that are not an object";
+                    return Err(within(BodyMismatch::new(what)));
+                }
+            };
+            let is_empty = matches!(&what, BodyContent::Text(text) if text.is_empty());
+            if !is_empty {
+                node.push(BodyPiece { what, formats: Arc::new(formats) });
+            }
+        }
+        Ok(node)
+    }
+}
+
+/// The content of a root type, read from JSON.
+pub(super) struct ReadBody {
+    pub(super) root: BodyNode,
+    /// Whether the JSON has the entries of the root type. Otherwise it has only its sequence.
+    pub(super) has_entries: bool,
 }
 
 /// Checks that a level is not too deep.
@@ -94,6 +176,11 @@ pub(super) fn check_level(level: usize) -> Result<(), BodyMismatch> {
         true => Err(BodyMismatch::new(format!("is nested more than {MAX_LEVELS} levels deep"))),
         false => Ok(()),
     }
+}
+
+/// Whether a list looks like the steps of a text.
+pub(super) fn are_steps(values: &[Value]) -> bool {
+    values.iter().all(|value| value.get(INSERT).is_some())
 }
 
 /// Returns the steps of a text.
@@ -112,34 +199,6 @@ fn steps(json: &Value) -> Result<&[Value], BodyMismatch> {
     }
 }
 
-/// Gives a text the content of steps.
-pub(super) fn text(mut node: BodyNode, steps: &[Value]) -> Result<BodyNode, BodyMismatch> {
-    for (index, step) in steps.iter().enumerate() {
-        let within = |what| BodyMismatch::new(what).within(&format!("[{index}]"));
-        let what = match step.get(INSERT) {
-            Some(Value::String(text)) => BodyContent::Text(text.clone()),
-            Some(Value::Object(_)) => {
-                BodyContent::Embed(step.get(INSERT).map_or(Any::Null, any_of))
-            }
-            _ => return Err(within("does not insert a string or an object")),
-        };
-        let formats = match step.get(FORMATS) {
-            None | Some(Value::Null) => Attrs::default(),
-            Some(Value::Object(formats)) => formats
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| (name.as_str().into(), any_of(value)))
-                .collect(),
-            Some(_) => return Err(within("has `attributes` that are not an object")),
-        };
-        let is_empty = matches!(&what, BodyContent::Text(text) if text.is_empty());
-        if !is_empty {
-            node.push(BodyPiece { what, formats: Arc::new(formats) });
-        }
-    }
-    Ok(node)
-}
-
 /// Returns a JSON value as one of Yjs. Numbers are those of JavaScript.
 pub(crate) fn any_of(json: &Value) -> Any {
     match json {
@@ -156,8 +215,7 @@ pub(crate) fn any_of(json: &Value) -> Any {
 }
 
 fn number_of(json: &serde_json::Number) -> Number {
-    let is_safe = |value: &i64| value.unsigned_abs() <= Number::I64_MAX_SAFE_INTEGER.unsigned_abs();
-    match json.as_i64().filter(is_safe) {
+    match json.as_i64().filter(|value| is_safe(*value)) {
         Some(value) => Number::Int(value),
         None => Number::Float(json.as_f64().unwrap_or_default()),
     }

@@ -1,4 +1,4 @@
-//! Reads the entries of maps and the values of lists from JSON.
+//! Reads the entries of maps and the values of lists from JSON, and which of them are shared types.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,70 +7,111 @@ use yrs::types::Attrs;
 
 use super::{
     BodyMismatch,
-    json::{any_of, check_level, text},
+    json::{BodyReader, any_of, are_steps, check_level},
+    json_xml::are_nodes,
     node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece},
+    shape::Shape,
 };
 
-/// Reads the entries of a map. One that holds a shared type now holds one afterwards, if the JSON value can be one.
-pub(super) fn map_entries(
-    json: &Map<String, Value>,
-    old: Option<&BodyNode>,
-    level: usize,
-) -> Result<BTreeMap<String, BodyEntry>, BodyMismatch> {
-    check_level(level)?;
-    let entry = |(key, value): (&String, &Value)| {
-        let old = match old.and_then(|old| old.entries.get(key)) {
-            Some(BodyEntry::Node(node)) => Some(node),
-            Some(BodyEntry::Value(_)) | None => None,
+impl BodyReader<'_> {
+    /// Reads the entries of a map, whose shape is `shape`.
+    pub(super) fn map_entries(
+        &self,
+        json: &Map<String, Value>,
+        shape: &Shape,
+        level: usize,
+    ) -> Result<BTreeMap<String, BodyEntry>, BodyMismatch> {
+        check_level(level)?;
+        let entry = |(key, value): (&String, &Value)| {
+            let read = self.entry(value, shape.entry(key), level + 1);
+            Ok((key.clone(), read.map_err(|mismatch| mismatch.within(&format!(".{key}")))?))
         };
-        let read = shared(value, old, level + 1);
-        let read = read.map_err(|mismatch| mismatch.within(&format!(".{key}")))?;
-        Ok((key.clone(), read.map_or_else(|| BodyEntry::Value(any_of(value)), BodyEntry::Node)))
-    };
-    json.iter().map(entry).collect()
-}
-
-/// Reads the values of a list. Objects and lists are shared types if some of those in it are now.
-pub(super) fn list_pieces(
-    json: &[Value],
-    old: Option<&BodyNode>,
-    level: usize,
-) -> Result<Vec<BodyPiece>, BodyMismatch> {
-    check_level(level)?;
-    let children = old.map(BodyNode::children).unwrap_or_default();
-    let plain = Arc::new(Attrs::default());
-    let piece = |(index, value): (usize, &Value)| {
-        let kind = match value {
-            Value::Object(_) => Some(BodyNodeKind::Map),
-            Value::Array(_) => Some(BodyNodeKind::List),
-            _ => None,
-        };
-        let old = children.iter().copied().find(|child| Some(&child.kind) == kind.as_ref());
-        let read = shared(value, old, level + 1);
-        let read = read.map_err(|mismatch| mismatch.within(&format!("[{index}]")))?;
-        let what = read.map_or_else(|| BodyContent::Value(any_of(value)), BodyContent::Node);
-        Ok(BodyPiece { what, formats: Arc::clone(&plain) })
-    };
-    json.iter().enumerate().map(piece).collect()
-}
-
-/// Reads a value as a shared type of the kind of `old`. `None` if it stays a value.
-fn shared(
-    json: &Value,
-    old: Option<&BodyNode>,
-    level: usize,
-) -> Result<Option<BodyNode>, BodyMismatch> {
-    let Some(old) = old else { return Ok(None) };
-    let mut node = BodyNode::new(old.kind.clone());
-    match (&old.kind, json) {
-        (BodyNodeKind::Map, Value::Object(entries)) => {
-            node.entries = map_entries(entries, Some(old), level)?;
-        }
-        (BodyNodeKind::List, Value::Array(values)) => {
-            node.pieces = list_pieces(values, Some(old), level)?;
-        }
-        (BodyNodeKind::Text, Value::Array(written)) => node = text(node, written)?,
-        _ => return Ok(None),
+        json.iter().map(entry).collect()
     }
-    Ok(Some(node))
+
+    /// Reads the value of an entry or of an attribute.
+    pub(super) fn entry(
+        &self,
+        json: &Value,
+        shape: &Shape,
+        level: usize,
+    ) -> Result<BodyEntry, BodyMismatch> {
+        let read = self.shared(json, shape, level)?;
+        Ok(read.map_or_else(|| BodyEntry::Value(any_of(json)), BodyEntry::Node))
+    }
+
+    /// Reads the values of a list, whose shape is `shape`.
+    pub(super) fn list_pieces(
+        &self,
+        json: &[Value],
+        shape: &Shape,
+        level: usize,
+    ) -> Result<Vec<BodyPiece>, BodyMismatch> {
+        check_level(level)?;
+        let elements = shape.elements();
+        if elements.has_xml && are_nodes(json) {
+            let mut list = BodyNode::new(BodyNodeKind::List);
+            self.xml(elements.xml()).read(&mut list, json, level)?;
+            return Ok(list.pieces);
+        }
+        let plain = Arc::new(Attrs::default());
+        let piece = |(index, value): (usize, &Value)| {
+            let read = self.shared(value, elements, level + 1);
+            let read = read.map_err(|mismatch| mismatch.within(&format!("[{index}]")))?;
+            let what = read.map_or_else(|| BodyContent::Value(any_of(value)), BodyContent::Node);
+            Ok(BodyPiece { what, formats: Arc::clone(&plain) })
+        };
+        json.iter().enumerate().map(piece).collect()
+    }
+
+    /// Reads a value as a shared type, if those at its place are some that it can be.
+    pub(super) fn shared(
+        &self,
+        json: &Value,
+        shape: &Shape,
+        level: usize,
+    ) -> Result<Option<BodyNode>, BodyMismatch> {
+        match json {
+            Value::Object(entries) if shape.has_xml && are_nodes(std::slice::from_ref(json)) => {
+                match self.xml(shape.xml()).nested(json, level) {
+                    Err(_) if shape.has_maps => self.map(entries, shape, level).map(Some),
+                    read => read.map(Some),
+                }
+            }
+            Value::Object(entries) if shape.has_maps => self.map(entries, shape, level).map(Some),
+            Value::Array(values) if shape.has_fragments && are_nodes(values) => {
+                let mut fragment = BodyNode::new(BodyNodeKind::Fragment);
+                self.xml(shape.xml()).read(&mut fragment, values, level)?;
+                Ok(Some(fragment))
+            }
+            Value::Array(values) if shape.has_texts && are_steps(values) => {
+                let text = BodyNode::new(BodyNodeKind::Text);
+                self.text(text, values, shape, level).map(Some)
+            }
+            Value::Array(values) if shape.has_lists => {
+                let mut list = BodyNode::new(BodyNodeKind::List);
+                list.pieces = self.list_pieces(values, shape, level)?;
+                Ok(Some(list))
+            }
+            Value::Array(_) if shape.has_plain => Ok(None),
+            Value::Array(_) if shape.has_fragments => Err(BodyMismatch::new(
+                "is not a list of nodes, as the XML of the document there is",
+            )),
+            Value::Array(_) if shape.has_texts => Err(BodyMismatch::new(
+                "is not a list of steps, as the text of the document there is",
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    fn map(
+        &self,
+        entries: &Map<String, Value>,
+        shape: &Shape,
+        level: usize,
+    ) -> Result<BodyNode, BodyMismatch> {
+        let mut map = BodyNode::new(BodyNodeKind::Map);
+        map.entries = self.map_entries(entries, shape, level)?;
+        Ok(map)
+    }
 }

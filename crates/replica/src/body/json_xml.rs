@@ -7,22 +7,42 @@ use yrs::{Any, types::Attrs};
 
 use super::{
     BodyMismatch,
-    json::{DOCUMENT, any_of, check_level},
-    json_maps::map_entries,
-    node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece, MarkNames},
+    json::{BodyReader, DOCUMENT, any_of, check_level},
+    node::{BodyContent, BodyNode, BodyNodeKind, BodyPiece},
+    shape::XmlShape,
 };
 use crate::content_json::{ATTRIBUTES, CONTENT, TYPE};
 
 const TEXT: &str = "text";
 const MARKS: &str = "marks";
 
-/// Reads the nodes of XML. `old` is the present content of the root type.
+/// Reads the nodes of XML.
 pub(super) struct XmlReader<'a> {
-    pub(super) names: &'a MarkNames,
-    pub(super) old: Option<&'a BodyNode>,
+    reader: &'a BodyReader<'a>,
+    shape: &'a XmlShape,
+}
+
+impl BodyReader<'_> {
+    /// Returns a reader of XML, whose shape is `shape`.
+    pub(super) fn xml<'a>(&'a self, shape: &'a XmlShape) -> XmlReader<'a> {
+        XmlReader { reader: self, shape }
+    }
 }
 
 impl XmlReader<'_> {
+    /// Reads a node that is not in XML: an element, or an XML text as an object without `type`.
+    pub(super) fn nested(&self, json: &Value, level: usize) -> Result<BodyNode, BodyMismatch> {
+        if json.as_object().is_some_and(Map::is_empty) {
+            return Ok(BodyNode::new(BodyNodeKind::XmlText));
+        }
+        match self.node(json, level)?.what {
+            BodyContent::Node(node) => Ok(node),
+            BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => {
+                Err(BodyMismatch::new("is a text node. Put it into a node without `type`"))
+            }
+        }
+    }
+
     /// Reads the nodes within an XML element or a fragment. Text nodes that follow each other are one XML text.
     pub(super) fn read(
         &self,
@@ -51,10 +71,7 @@ impl XmlReader<'_> {
         let plain = Arc::new(Attrs::default());
         let node = json.as_object();
         let kind = node.and_then(|node| node.get(TYPE));
-        let is_node = node.is_some_and(|node| {
-            [TYPE, ATTRIBUTES, CONTENT].iter().any(|key| node.contains_key(*key))
-        });
-        let Some(node) = node.filter(|_node| is_node) else {
+        let Some(node) = node.filter(|_node| is_node(json)) else {
             return Ok(BodyPiece { what: self.object(json, level)?, formats: plain });
         };
         let is_text = kind.is_some_and(|kind| kind == TEXT) && node.contains_key(TEXT);
@@ -99,9 +116,12 @@ impl XmlReader<'_> {
             Some(Value::Object(attributes)) => {
                 let given = attributes.iter().filter(|(_, value)| !value.is_null());
                 let entry = |(name, value): (&String, &Value)| {
-                    (name.clone(), BodyEntry::Value(any_of(value)))
+                    let read = self.reader.entry(value, self.shape.attribute(name), level + 1);
+                    let within =
+                        |mismatch: BodyMismatch| mismatch.within(&format!(".attrs.{name}"));
+                    Ok((name.clone(), read.map_err(within)?))
                 };
-                read.entries = given.map(entry).collect();
+                read.entries = given.map(entry).collect::<Result<_, BodyMismatch>>()?;
             }
             Some(_) => return Err(BodyMismatch::new("is not an object").within(".attrs")),
         }
@@ -158,7 +178,7 @@ impl XmlReader<'_> {
                 Some(value @ Value::Object(_)) => any_of(value),
                 Some(_) => return Err(within("has `attrs` that are not an object".to_owned())),
             };
-            let (name, value) = match self.names.find(kind, &value) {
+            let (name, value) = match self.reader.names.find(kind, &value) {
                 Some(known) => known,
                 // The same mark twice.
                 None if formats.get(kind.as_str()) == Some(&value) => continue,
@@ -173,31 +193,29 @@ impl XmlReader<'_> {
         Ok(formats)
     }
 
-    /// Reads an object in XML: a map if the present content has maps, and an embedded object otherwise.
+    /// Reads what is in XML and is no XML: a shared type if there are some now, and an embedded object otherwise.
     fn object(&self, json: &Value, level: usize) -> Result<BodyContent, BodyMismatch> {
-        let Value::Object(entries) = json else {
-            return Err(BodyMismatch::new("is not a node"));
-        };
-        Ok(match self.old.and_then(|old| model(old, &BodyNodeKind::Map)) {
-            Some(model) => {
-                let mut map = BodyNode::new(BodyNodeKind::Map);
-                map.entries = map_entries(entries, Some(model), level)?;
-                BodyContent::Node(map)
-            }
-            None => BodyContent::Embed(any_of(json)),
-        })
+        match self.reader.shared(json, self.shape.objects(), level)? {
+            Some(node) => Ok(BodyContent::Node(node)),
+            None if json.is_object() => Ok(BodyContent::Embed(any_of(json))),
+            None => Err(BodyMismatch::new("is not a node")),
+        }
     }
-}
-
-/// Finds a node of a kind at any level.
-fn model<'n>(node: &'n BodyNode, kind: &BodyNodeKind) -> Option<&'n BodyNode> {
-    let children = node.children();
-    let own = children.iter().copied().find(|child| child.kind == *kind);
-    own.or_else(|| children.into_iter().find_map(|child| model(child, kind)))
 }
 
 fn nested(node: BodyNode, formats: &Arc<Attrs>) -> BodyPiece {
     BodyPiece { what: BodyContent::Node(node), formats: Arc::clone(formats) }
+}
+
+/// Whether an object is a node of XML.
+fn is_node(json: &Value) -> bool {
+    [TYPE, ATTRIBUTES, CONTENT].iter().any(|key| json.get(key).is_some())
+}
+
+/// Whether a list looks like nodes of XML. An empty object is an XML text without content.
+pub(super) fn are_nodes(values: &[Value]) -> bool {
+    let is_empty = |json: &Value| json.as_object().is_some_and(Map::is_empty);
+    values.iter().all(|json| is_node(json) || is_empty(json))
 }
 
 /// Whether a node has an attribute that is not null.

@@ -4,24 +4,33 @@
 //! equal ones, then similar ones of the same kind, in their order. A paired node stays the same item of Yjs, so positions in it and
 //! what others write there meanwhile survive. Only what differs is written.
 
+mod digests;
 mod hidden_texts;
 mod json;
 mod json_maps;
 mod json_xml;
+mod mark_names;
 mod node;
 mod pairs;
+mod plain;
+mod shape;
+mod unchanged;
 mod update;
 
-use std::hash::RandomState;
+use std::sync::Arc;
 
+use protocol::domain::Budget;
 use serde_json::Value;
 use thiserror::Error;
 use yrs::branch::{Branch, BranchPtr};
 
 pub(crate) use self::json::any_of;
 use self::{
-    json::BodyReader,
-    node::{BodyNode, BodyNodeKind, MarkNames},
+    digests::Digests,
+    json::{BodyReader, ReadBody},
+    mark_names::MarkNames,
+    node::{BodyNode, BodyNodeKind},
+    shape::Shape,
     update::BodyUpdate,
 };
 use super::{
@@ -46,6 +55,12 @@ pub enum BodyKind {
 }
 
 impl BodyKind {
+    /// Returns the kind that a tree looks like.
+    #[must_use]
+    pub fn of(json: &Value) -> Self {
+        json::kind_of(json)
+    }
+
     /// Returns a name of the kind that never changes.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -81,37 +96,53 @@ impl BodyMismatch {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentBody {
     root: String,
+    /// The kind that was given, or else what the tree looks like.
     kind: BodyKind,
-    /// Whether the kind was not given. Then a root type that has content keeps its kind.
-    is_guessed: bool,
-    json: Value,
+    /// `None` if the kind was given. Otherwise a root type that has content keeps its kind, and another one becomes what the tree
+    /// looks like, if it is that.
+    guess: Option<Result<(), BodyMismatch>>,
+    json: Arc<Value>,
 }
 
 impl DocumentBody {
     /// The most bytes of the name of a root type.
     pub const MAX_ROOT_NAME: usize = 200;
 
-    /// Reads the content of the root type `root`. Without a kind, a root type that has content keeps its own, and otherwise the tree tells it: an object with `ops` or a list of steps is a
-    /// text, a node `doc` or a list of nodes is XML, another object is a map, and another list is a list.
+    /// Reads the content of the root type `root`. Without a kind, a root type that has content keeps its own, and otherwise the tree
+    /// tells it: an object with `ops` or a list of steps is a text, a node `doc` or a list of nodes is XML, an object with `attrs` and
+    /// `content` is what the content is, another object is a map, and another list is a list.
     ///
     /// # Errors
-    /// [`BodyMismatch`]: it is not content of this kind, is nested too deeply, or the root type cannot have it.
-    pub fn new(root: &str, kind: Option<BodyKind>, json: Value) -> Result<Self, BodyMismatch> {
+    /// [`BodyMismatch`]: it is not content of the kind that is given, or the root type cannot have it.
+    pub fn new(
+        root: &str,
+        kind: Option<BodyKind>,
+        json: impl Into<Arc<Value>>,
+    ) -> Result<Self, BodyMismatch> {
+        let json = json.into();
         if !Self::is_root_name(root) {
             let most = Self::MAX_ROOT_NAME;
             return Err(BodyMismatch::new(format!(
                 "cannot be written into the root type {root:?}. Use a name of 1 to {most} bytes other than {MARKS:?}"
             )));
         }
-        let is_guessed = kind.is_none();
-        let kind = kind.unwrap_or_else(|| json::kind_of(&json));
-        if root == TEXT && kind != BodyKind::Text {
+        let looks_like = kind.unwrap_or_else(|| BodyKind::of(&json));
+        if root == TEXT && looks_like != BodyKind::Text {
             return Err(BodyMismatch::new(format!(
                 "is not a list of steps, but the root type {TEXT:?} is always a text. Send steps such as {{\"insert\": \"Hello\"}}, or name another root type"
             )));
         }
-        BodyReader::new(&MarkNames::default()).read(kind, &json, None)?;
-        Ok(Self { root: root.to_owned(), kind, is_guessed, json })
+        let digests = Digests::new(&Budget::unlimited());
+        let reader = BodyReader { names: &MarkNames::none(&digests), shape: Shape::none() };
+        let read = reader.read(looks_like, &json).map(|_body| ());
+        let guess = match (kind, root) {
+            (Some(_), _) | (None, TEXT) => {
+                read?;
+                None
+            }
+            (None, _) => Some(read),
+        };
+        Ok(Self { root: root.to_owned(), kind: looks_like, guess, json })
     }
 
     /// Whether a root type with this name can be the body.
@@ -126,10 +157,22 @@ impl DocumentBody {
         &self.root
     }
 
-    /// What the root type is.
+    /// The kind that was given, or else what the tree looks like.
     #[must_use]
     pub fn kind(&self) -> BodyKind {
         self.kind
+    }
+
+    /// Returns what the root type becomes, whose content is `old`.
+    fn kind_for(&self, old: &BodyNode) -> Result<BodyKind, BodyMismatch> {
+        let Some(guess) = &self.guess else { return Ok(self.kind) };
+        match old.root_kind() {
+            // The entries may be attributes, which an empty sequence may have.
+            Some(BodyKind::Map) if self.json.is_array() => {}
+            Some(present) => return Ok(present),
+            None => {}
+        }
+        guess.clone().map(|()| self.kind)
     }
 
     /// The tree.
@@ -153,18 +196,22 @@ impl Replica {
         let root = BranchPtr::from(AsRef::<Branch>::as_ref(&root));
         let written = self.write_restored(bounds, |txn, until| {
             let in_root = |failure: Failure| failure.in_root(&body.root);
+            let digests = Digests::new(&until.budget);
             let mut allowance = ReadAllowance::default();
-            let hashes = RandomState::new();
-            let old = BodyNode::read(BodyNodeKind::Root, root, txn, &mut allowance, &hashes);
+            let old = BodyNode::read(BodyNodeKind::Root, root, txn, &mut allowance, &digests);
             let old = old.map_err(in_root)?;
-            let names = MarkNames::of(&old);
-            // It was read before, without the present content.
-            let present = old.root_kind().filter(|_kind| body.is_guessed);
-            let kind = present.unwrap_or(body.kind);
-            let new = BodyReader::new(&names).read(kind, &body.json, Some(&old));
-            let mut new = new.map_err(|_mismatch| in_root(Failure::Unsupported))?;
-            new.digest(&hashes);
-            BodyUpdate::new(txn, until, allowance).update(root, &old, &new).map_err(in_root)
+            let kind = body.kind_for(&old)?;
+            let names = MarkNames::of(&old, &digests)?;
+            let reader = BodyReader { names: &names, shape: &Shape::of(&old) };
+            let ReadBody { root: mut new, has_entries } = reader.read(kind, &body.json)?;
+            // A tree without entries says nothing about those beside a sequence.
+            let keeps_entries = old.has_both() || body.guess.is_some() || body.root == TEXT;
+            if keeps_entries && !has_entries {
+                new.entries.clone_from(&old.entries);
+            }
+            new.digest(&digests)?;
+            let mut update = BodyUpdate::new(txn, until, allowance, &digests);
+            update.update(root, &old, &new).map_err(in_root)
         });
         match written {
             Ok(written) => (Some(self), Ok(written)),
@@ -176,3 +223,6 @@ impl Replica {
 #[cfg(test)]
 #[path = "body_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod shared_types_tests;

@@ -1,24 +1,19 @@
 //! Shared types with everything in them, as a tree in memory.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasher, Hash as _, Hasher, RandomState},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use protocol::domain::Exhausted;
 use yrs::{
     Any, ArrayPrelim, In, MapPrelim, MapRef, Out, ReadTxn, XmlElementPrelim, XmlFragmentPrelim,
     XmlTextPrelim,
-    any::Number,
     branch::BranchPtr,
     types::{Attrs, text::TextPrelim},
 };
 
-use super::{BodyKind, hidden_texts::next_texts};
+use super::{BodyKind, digests::Digests, hidden_texts::next_texts};
 use crate::{
     branches::{branch_of, entries},
-    comparison::{Element, ElementSequence, Failure, ReadAllowance, What, canonical},
-    content_json::mark_kind,
+    comparison::{Element, ElementSequence, Failure, ReadAllowance, What},
     subdocuments::guid_of,
 };
 
@@ -50,6 +45,11 @@ impl BodyNodeKind {
         })
     }
 
+    /// Whether it is XML within a root type.
+    pub(super) fn is_xml(&self) -> bool {
+        matches!(self, Self::Element(_) | Self::XmlText | Self::Fragment)
+    }
+
     /// Returns an empty type of this kind.
     pub(super) fn blank(&self) -> In {
         match self {
@@ -70,7 +70,7 @@ pub(super) struct BodyNode {
     /// The entries of a map, or the attributes of XML.
     pub(super) entries: BTreeMap<String, BodyEntry>,
     pub(super) pieces: Vec<BodyPiece>,
-    /// Equal nodes have the same.
+    /// Nodes that JSON shows as equal have the same. That of a map, a list or a text is the one of its JSON.
     digest: u64,
     /// Nodes with equal pieces have the same.
     digest_of_pieces: u64,
@@ -102,18 +102,66 @@ pub(super) enum BodyContent {
 }
 
 impl BodyPiece {
-    fn hash(&self, hash: &mut impl Hasher) {
-        let formats: BTreeMap<_, _> = self.formats.iter().collect();
-        for (name, value) in formats {
-            (name, canonical(&as_json(value))).hash(hash);
-        }
-        match &self.what {
-            BodyContent::Text(text) => (0_u8, text).hash(hash),
-            BodyContent::Embed(value) => (1_u8, canonical(&as_json(value))).hash(hash),
-            BodyContent::Value(value) => (2_u8, canonical(&as_json(value))).hash(hash),
-            BodyContent::Node(node) => (3_u8, node.digest).hash(hash),
+    /// Returns a number that pieces have in common which JSON shows as equal.
+    pub(super) fn number(&self, digests: &Digests) -> Result<u64, Exhausted> {
+        let formats = formats_number(&self.formats, digests)?;
+        Ok(match &self.what {
+            BodyContent::Text(text) => digests.of((0_u8, text, formats)),
+            content => digests.of((1_u8, content.number(digests)?, formats)),
+        })
+    }
+
+    /// Returns the number of the step that inserts it into a text.
+    fn number_of_step(&self, digests: &Digests) -> Result<u64, Exhausted> {
+        let insert = ("insert", self.what.number(digests)?);
+        Ok(match self.formats.is_empty() {
+            true => digests.of_object(&[insert]),
+            false => {
+                let formats = formats_number(&self.formats, digests)?;
+                digests.of_object(&[("attributes", formats), insert])
+            }
+        })
+    }
+}
+
+impl BodyContent {
+    /// The node that it is, if it is one.
+    fn node(&self) -> Option<&BodyNode> {
+        match self {
+            Self::Node(node) => Some(node),
+            Self::Text(_) | Self::Embed(_) | Self::Value(_) => None,
         }
     }
+
+    /// Returns the number of its JSON. Those of nodes must be computed.
+    fn number(&self, digests: &Digests) -> Result<u64, Exhausted> {
+        match self {
+            Self::Text(text) => Ok(digests.of_string(text)),
+            Self::Embed(value) | Self::Value(value) => digests.of_value(value),
+            Self::Node(node) => Ok(node.digest),
+        }
+    }
+}
+
+impl BodyEntry {
+    /// Returns the number of its JSON. That of a node must be computed.
+    pub(super) fn number(&self, digests: &Digests) -> Result<u64, Exhausted> {
+        match self {
+            Self::Value(value) => digests.of_value(value),
+            Self::Node(node) => Ok(node.digest),
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Value(Any::Null | Any::Undefined))
+    }
+}
+
+fn formats_number(formats: &Attrs, digests: &Digests) -> Result<u64, Exhausted> {
+    let numbers = formats.iter().map(|(name, value)| Ok((&**name, digests.of_value(value)?)));
+    let mut numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    numbers.sort_unstable();
+    Ok(digests.of_object(&numbers))
 }
 
 impl BodyNode {
@@ -136,15 +184,18 @@ impl BodyNode {
         branch: BranchPtr,
         txn: &impl ReadTxn,
         allowance: &mut ReadAllowance,
-        hashes: &RandomState,
+        digests: &Digests,
     ) -> Result<Self, Failure> {
         let mut node = Self::new(kind);
-        for (key, value) in entries(&MapRef::from(branch), txn) {
-            let entry = match value {
-                Out::Any(value) => BodyEntry::Value(value),
-                shared => BodyEntry::Node(Self::read_nested(&shared, txn, allowance, hashes)?),
-            };
-            node.entries.insert(key, entry);
+        // JSON does not show the attributes of a text in another type, so they stay.
+        if node.kind != BodyNodeKind::Text {
+            for (key, value) in entries(&MapRef::from(branch), txn) {
+                let entry = match value {
+                    Out::Any(value) => BodyEntry::Value(value),
+                    shared => BodyEntry::Node(Self::read_nested(&shared, txn, allowance, digests)?),
+                };
+                node.entries.insert(key, entry);
+            }
         }
         for Element { what, formats } in ElementSequence::read(branch, txn, allowance)?.elements {
             let what = match what {
@@ -156,12 +207,12 @@ impl BodyNode {
                 }
                 What::Value(value) => BodyContent::Value(value),
                 What::Type(shared) => {
-                    BodyContent::Node(Self::read_nested(&shared, txn, allowance, hashes)?)
+                    BodyContent::Node(Self::read_nested(&shared, txn, allowance, digests)?)
                 }
             };
             node.push(BodyPiece { what, formats });
         }
-        node.digest_itself(hashes);
+        node.digest_itself(digests)?;
         Ok(node)
     }
 
@@ -169,10 +220,10 @@ impl BodyNode {
         shared: &Out,
         txn: &impl ReadTxn,
         allowance: &mut ReadAllowance,
-        hashes: &RandomState,
+        digests: &Digests,
     ) -> Result<Self, Failure> {
         match (BodyNodeKind::of(shared), branch_of(shared)) {
-            (Some(kind), Some(branch)) => Self::read(kind, branch, txn, allowance, hashes),
+            (Some(kind), Some(branch)) => Self::read(kind, branch, txn, allowance, digests),
             _ => Err(Failure::Unsupported),
         }
     }
@@ -191,11 +242,7 @@ impl BodyNode {
 
     /// Returns the nodes of the sequence.
     pub(super) fn children(&self) -> Vec<&Self> {
-        let children = self.pieces.iter().filter_map(|piece| match &piece.what {
-            BodyContent::Node(node) => Some(node),
-            BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => None,
-        });
-        children.collect()
+        self.pieces.iter().filter_map(|piece| piece.what.node()).collect()
     }
 
     /// Whether two nodes have the same content. The digests of both must be computed, with the same keys.
@@ -214,82 +261,111 @@ impl BodyNode {
     }
 
     /// Computes the digests of this node and of those in it.
-    pub(super) fn digest(&mut self, hashes: &RandomState) {
+    ///
+    /// # Errors
+    /// The budget ended.
+    pub(super) fn digest(&mut self, digests: &Digests) -> Result<(), Exhausted> {
         for entry in self.entries.values_mut() {
             if let BodyEntry::Node(node) = entry {
-                node.digest(hashes);
+                node.digest(digests)?;
             }
         }
         for piece in &mut self.pieces {
             if let BodyContent::Node(node) = &mut piece.what {
-                node.digest(hashes);
+                node.digest(digests)?;
             }
         }
-        self.digest_itself(hashes);
+        self.digest_itself(digests)
     }
 
     /// Computes the digests of this node. Those of the nodes in it must be computed.
-    fn digest_itself(&mut self, hashes: &RandomState) {
-        self.digest_of_pieces = self.compute_digest_of_pieces(hashes);
-        let mut hash = hashes.build_hasher();
-        self.kind.hash(&mut hash);
-        self.entries.len().hash(&mut hash);
-        for (key, entry) in &self.entries {
-            key.hash(&mut hash);
-            match entry {
-                BodyEntry::Value(value) => canonical(&as_json(value)).hash(&mut hash),
-                BodyEntry::Node(node) => node.digest.hash(&mut hash),
+    fn digest_itself(&mut self, digests: &Digests) -> Result<(), Exhausted> {
+        self.digest_of_pieces = self.compute_digest_of_pieces(digests)?;
+        self.digest = match self.kind {
+            BodyNodeKind::Map => digests.of_object(&self.numbers_of_entries(digests)?),
+            BodyNodeKind::List => {
+                let elements = self.pieces.iter().map(|piece| piece.what.number(digests));
+                digests.of_list(&elements.collect::<Result<Vec<_>, _>>()?)
             }
-        }
-        self.digest_of_pieces.hash(&mut hash);
-        self.digest = hash.finish();
+            BodyNodeKind::Text => {
+                let steps = self.pieces.iter().map(|piece| piece.number_of_step(digests));
+                digests.of_list(&steps.collect::<Result<Vec<_>, _>>()?)
+            }
+            BodyNodeKind::Root
+            | BodyNodeKind::Element(_)
+            | BodyNodeKind::XmlText
+            | BodyNodeKind::Fragment => {
+                let entries = self.numbers_of_entries(digests)?;
+                digests.of((&self.kind, entries, self.digest_of_pieces))
+            }
+        };
+        Ok(())
+    }
+
+    /// Attributes of XML that are null count as none.
+    fn numbers_of_entries(&self, digests: &Digests) -> Result<Vec<(&str, u64)>, Exhausted> {
+        let entries = self.entries.iter();
+        let entries = entries.filter(|(_key, entry)| !(self.kind.is_xml() && entry.is_null()));
+        entries.map(|(key, entry)| Ok((key.as_str(), entry.number(digests)?))).collect()
     }
 
     /// XML texts that follow each other count as one, and empty ones do not count.
-    fn compute_digest_of_pieces(&self, hashes: &RandomState) -> u64 {
-        let mut hash = hashes.build_hasher();
+    fn compute_digest_of_pieces(&self, digests: &Digests) -> Result<u64, Exhausted> {
+        let mut numbers = Vec::with_capacity(self.pieces.len());
         let mut pieces = self.pieces.iter().peekable();
         while pieces.peek().is_some() {
             if let Some(texts) = next_texts(&mut pieces) {
                 let mut joined = Self::new(BodyNodeKind::XmlText);
                 texts.into_iter().for_each(|piece| joined.push(piece.clone()));
                 if !joined.pieces.is_empty() {
-                    4_u8.hash(&mut hash);
-                    joined.pieces.iter().for_each(|piece| piece.hash(&mut hash));
-                    5_u8.hash(&mut hash);
+                    let texts = joined.pieces.iter().map(|piece| piece.number(digests));
+                    numbers.push(digests.of((2_u8, texts.collect::<Result<Vec<_>, _>>()?)));
                 }
             } else if let Some(piece) = pieces.next() {
-                piece.hash(&mut hash);
+                numbers.push(piece.number(digests)?);
             }
         }
-        hash.finish()
+        Ok(digests.of(numbers))
     }
 
-    /// Returns what a root type with this content is. `None` if it has none, or both a sequence and entries.
+    /// Whether it has both a sequence and entries.
+    pub(super) fn has_both(&self) -> bool {
+        !self.pieces.is_empty() && !self.entries.is_empty()
+    }
+
+    /// Whether JSON that is sent back must have an entry. Attributes of XML that are null may be left out.
+    pub(super) fn is_shown(&self, key: &str) -> bool {
+        let is_null = self.entries.get(key).is_some_and(BodyEntry::is_null);
+        !(self.kind.is_xml() && is_null)
+    }
+
+    /// Returns what a root type with this content is. `None` if it has none. One with a sequence may also have entries.
     pub(super) fn root_kind(&self) -> Option<BodyKind> {
         let Some(first) = self.pieces.first() else {
             return (!self.entries.is_empty()).then_some(BodyKind::Map);
         };
-        if !self.entries.is_empty() {
-            return None;
-        }
         let is_text =
             |piece: &BodyPiece| matches!(piece.what, BodyContent::Text(_) | BodyContent::Embed(_));
         if self.pieces.iter().any(is_text) {
             return Some(BodyKind::Text);
         }
-        Some(match &first.what {
+        let is_xml = |content: &BodyContent, may_be_map: bool| match content {
             BodyContent::Node(node) => match node.kind {
-                BodyNodeKind::Element(_) | BodyNodeKind::XmlText | BodyNodeKind::Fragment => {
-                    BodyKind::Xml
-                }
+                BodyNodeKind::Element(_) | BodyNodeKind::XmlText => true,
+                BodyNodeKind::Map => may_be_map,
                 BodyNodeKind::Root
+                | BodyNodeKind::Fragment
                 | BodyNodeKind::Text
-                | BodyNodeKind::Map
-                | BodyNodeKind::List => BodyKind::List,
+                | BodyNodeKind::List => false,
             },
-            BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => BodyKind::List,
-        })
+            BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => false,
+        };
+        match is_xml(&first.what, false)
+            && self.pieces.iter().all(|piece| is_xml(&piece.what, true))
+        {
+            true => Some(BodyKind::Xml),
+            false => Some(BodyKind::List),
+        }
     }
 
     /// Calls `visit` with each piece of text in it.
@@ -301,70 +377,5 @@ impl BodyNode {
                 BodyContent::Embed(_) | BodyContent::Value(_) => {}
             }
         }
-    }
-}
-
-/// Returns a value as it is after it was written as JSON and read again: whole numbers are integers, and nothing is undefined.
-pub(super) fn as_json(value: &Any) -> Any {
-    match value {
-        Any::Undefined => Any::Null,
-        Any::Number(Number::Float(value)) => Any::Number(whole(*value)),
-        Any::Array(values) => Any::Array(values.iter().map(as_json).collect()),
-        Any::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| (key.clone(), as_json(value)));
-            Any::Map(Arc::new(entries.collect()))
-        }
-        value => match guid_of(value) {
-            // As `content_json` shows it.
-            Some(guid) => Any::Map(Arc::new(HashMap::from([("guid".to_owned(), guid.into())]))),
-            None => value.clone(),
-        },
-    }
-}
-
-/// Returns a number as an integer if it is one that JavaScript represents exactly.
-#[allow(clippy::cast_possible_truncation, reason = "the number is whole and in the range")]
-fn whole(value: f64) -> Number {
-    match value.fract() == 0.0 && value.abs() <= Number::F64_MAX_SAFE_INTEGER {
-        true => Number::Int(value as i64),
-        false => Number::Float(value),
-    }
-}
-
-/// The names under which the document has its marks. The binding of ProseMirror appends a hash to the names of marks that may overlap
-/// with others of their kind, which JSON does not show.
-#[derive(Debug, Default)]
-pub(super) struct MarkNames(BTreeMap<(String, String), (Arc<str>, Any)>);
-
-impl MarkNames {
-    pub(super) fn of(node: &BodyNode) -> Self {
-        let mut names = Self::default();
-        names.add(node);
-        names
-    }
-
-    fn add(&mut self, node: &BodyNode) {
-        for BodyPiece { what, formats } in &node.pieces {
-            for (name, value) in formats.iter() {
-                let key = (mark_kind(name).to_owned(), attributes_of(value));
-                self.0.entry(key).or_insert_with(|| (Arc::clone(name), value.clone()));
-            }
-            if let BodyContent::Node(node) = what {
-                self.add(node);
-            }
-        }
-    }
-
-    /// Returns the name and the value under which the document has a mark.
-    pub(super) fn find(&self, kind: &str, value: &Any) -> Option<(Arc<str>, Any)> {
-        self.0.get(&(kind.to_owned(), attributes_of(value))).cloned()
-    }
-}
-
-/// Returns the attributes of a mark as text. Empty for a mark without attributes, of which JSON shows no value.
-fn attributes_of(value: &Any) -> String {
-    match value {
-        Any::Map(entries) if !entries.is_empty() => canonical(&as_json(value)),
-        _ => String::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Writes what differs between a shared type and a node of a tree.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use protocol::domain::CompareUntil;
 use yrs::{
@@ -9,21 +9,23 @@ use yrs::{
 };
 
 use super::{
+    digests::Digests,
     hidden_texts::{has_texts_only, with_hidden_texts},
-    node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece, as_json},
+    node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece},
     pairs::pairs,
+    plain::plain,
+    unchanged::with_unchanged,
 };
 use crate::{
     branches::branch_of,
-    comparison::{
-        Element, ElementSequence, Failure, ReadAllowance, What, Writing, canonical, text_elements,
-    },
+    comparison::{Element, ElementSequence, Failure, ReadAllowance, What, Writing, text_elements},
     restoration::SequenceWriter,
 };
 
 /// Writes nodes into a document.
 pub(super) struct BodyUpdate<'a, 'doc> {
     sequences: SequenceWriter<'a, 'doc>,
+    digests: &'a Digests,
     /// Empty types, which stand for those that are to be inserted.
     templates: Doc,
 }
@@ -33,9 +35,10 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
         txn: &'a mut TransactionMut<'doc>,
         until: &'a CompareUntil,
         allowance: ReadAllowance,
+        digests: &'a Digests,
     ) -> Self {
         let sequences = SequenceWriter { txn, until, allowance };
-        Self { sequences, templates: Doc::new() }
+        Self { sequences, digests, templates: Doc::new() }
     }
 
     /// Gives a shared type, whose content is `old`, the content of `new`.
@@ -51,30 +54,39 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
         if old.is_same(new) {
             return Ok(());
         }
-        self.update_entries(&MapRef::from(branch), &old.entries, &new.entries)?;
+        self.update_entries(&MapRef::from(branch), old, new)?;
         if old.has_same_pieces(new) {
             return Ok(());
         }
-        let new = with_hidden_texts(old, new, self.sequences.until)?;
+        let new = with_unchanged(old, new, self.digests, self.sequences.until)?;
+        let new = with_hidden_texts(old, &new, self.sequences.until)?;
         self.update_sequence(branch, old, &new)
     }
 
     fn update_entries(
         &mut self,
         map: &MapRef,
-        old: &BTreeMap<String, BodyEntry>,
-        new: &BTreeMap<String, BodyEntry>,
+        old: &BodyNode,
+        new: &BodyNode,
     ) -> Result<(), Failure> {
-        self.sequences.until.budget.spend(old.len() + new.len())?;
-        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        self.sequences.until.budget.spend(old.entries.len() + new.entries.len())?;
+        let is_gone = |key: &&String| !new.entries.contains_key(*key) && old.is_shown(key);
+        for key in old.entries.keys().filter(is_gone) {
             map.remove(self.sequences.txn, key);
         }
-        for (key, new) in new {
-            match (old.get(key), new) {
-                (Some(BodyEntry::Value(old)), BodyEntry::Value(new))
-                    if canonical(&as_json(old)) == canonical(&as_json(new)) => {}
+        for (key, new) in &new.entries {
+            let old = old.entries.get(key);
+            let number = old.map(|old| old.number(self.digests)).transpose()?;
+            if number == Some(new.number(self.digests)?) {
+                continue;
+            }
+            match (old, new) {
                 (_, BodyEntry::Value(new)) => {
                     map.insert(self.sequences.txn, key.as_str(), new.clone());
+                }
+                // Others of its kind are shared types, but not this one.
+                (Some(BodyEntry::Value(_)), BodyEntry::Node(new)) if let Some(new) = plain(new) => {
+                    map.insert(self.sequences.txn, key.as_str(), new);
                 }
                 (Some(BodyEntry::Node(old)), BodyEntry::Node(new)) if old.kind == new.kind => {
                     let kept = map.get(self.sequences.txn, key);
@@ -132,7 +144,7 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
     fn fill(&mut self, blank: &Out, node: &BodyNode) -> Result<(), Failure> {
         let branch = branch_of(blank).ok_or(Failure::Unsupported)?;
         let nothing = BodyNode::new(node.kind.clone());
-        self.update_entries(&MapRef::from(branch), &nothing.entries, &node.entries)?;
+        self.update_entries(&MapRef::from(branch), &nothing, node)?;
         match node.pieces.is_empty() {
             true => Ok(()),
             false => self.update_sequence(branch, &nothing, node),

@@ -120,7 +120,7 @@ pub(crate) fn is_same_kind(one: &Out, other: &Out) -> bool {
 }
 
 /// Writes a value so that equal values have the same text.
-pub(crate) fn canonical(value: &Any) -> String {
+fn canonical(value: &Any) -> String {
     let mut text = String::new();
     write_canonical(value, &mut text);
     text

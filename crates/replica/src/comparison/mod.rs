@@ -17,7 +17,7 @@ use protocol::domain::Exhausted;
 
 pub use counts::ChangeCounts;
 pub use difference::Difference;
-pub(crate) use element::{Element, ElementIdentity, What, canonical, identity_of, is_same_kind};
+pub(crate) use element::{Element, ElementIdentity, What, identity_of, is_same_kind};
 pub(crate) use sequence::{
     ElementSequence, ReadAllowance, Step, Writing, changed_formats, steps_between, text_elements,
 };

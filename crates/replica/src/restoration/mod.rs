@@ -20,6 +20,7 @@ use thiserror::Error;
 use yrs::{ClientID, ReadTxn as _, StateVector, Transact as _, TransactionMut};
 
 use super::{
+    body::BodyMismatch,
     branches::root_pairs,
     comparison::ReadAllowance,
     cuts::Splits,
@@ -27,7 +28,6 @@ use super::{
     panic_guard::guarded,
     parts::Extent,
     replica::Replica,
-    structs::most_added_by,
 };
 pub(crate) use sequence_writer::SequenceWriter;
 use writer::Writer;
@@ -41,6 +41,9 @@ pub enum RestoreError {
         /// The name of the root type.
         name: String,
     },
+    /// The new content is not content of the root type.
+    #[error(transparent)]
+    Mismatch(#[from] BodyMismatch),
     /// The document would break a limit.
     #[error(transparent)]
     Limit(#[from] MergeError),
@@ -136,7 +139,7 @@ impl Replica {
         self.conflicts.add(&outline, known).map_err(malformed)?;
         self.conflicts.confirm();
         self.weight.add(update.len());
-        self.structs.add(most_added_by(&outline));
+        self.structs.add_update(&outline);
         self.note_format_growth(outline.format_growth(known))?;
         // They are read again before the next update with types.
         self.depths = None;

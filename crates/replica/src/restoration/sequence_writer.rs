@@ -20,6 +20,9 @@ use crate::{
 /// Finding a place in a list walks over this many elements for each step of the budget.
 const WALKED_PER_STEP: u32 = 64;
 
+/// This many characters or elements are removed in one step of the budget.
+const UNITS_PER_STEP: usize = 64;
+
 /// The library leaves formats of a deleted place to what is inserted there. They are removed in the next pass.
 const MAX_PASSES: usize = 4;
 
@@ -41,26 +44,41 @@ impl SequenceWriter<'_, '_> {
         present: BranchPtr,
         new: &ElementSequence,
     ) -> Result<Vec<Element>, Failure> {
+        if new.elements.is_empty() {
+            self.clear(present)?;
+            return Ok(vec![]);
+        }
         let mut old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
         for _ in 0..MAX_PASSES {
             let writing = common_writing(&old, new);
             if writing.is_none() {
                 // A list has become a text, or a text a list.
-                let list = ArrayRef::from(present);
-                list.remove_range(self.txn, 0, list.len(self.txn));
+                self.clear(present)?;
                 old.elements.clear();
             }
             let steps =
                 steps_between(&old.elements, &new.elements, self.until, &mut self.allowance)?;
-            if steps.iter().all(Step::changes_nothing) {
-                break;
+            if !steps.iter().all(Step::changes_nothing) {
+                self.write(present, &steps, writing.unwrap_or(new.writing))?;
+                old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
             }
-            self.write(present, &steps, writing.unwrap_or(new.writing))?;
-            old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
+            // Shared types that were inserted are others than those of the new sequence.
+            if pieces(&old.elements) == pieces(&new.elements) {
+                return Ok(old.elements);
+            }
         }
-        match pieces(&old.elements) == pieces(&new.elements) {
-            true => Ok(old.elements),
-            false => Err(Failure::Unsupported),
+        Err(Failure::Unsupported)
+    }
+
+    /// Removes the sequence of a shared type, also one that could not be written again.
+    fn clear(&mut self, present: BranchPtr) -> Result<(), Failure> {
+        let text = TextRef::from(present);
+        let length = text.len(self.txn);
+        self.until.budget.spend(1 + length as usize / UNITS_PER_STEP)?;
+        text.remove_range(self.txn, 0, length);
+        match text.len(self.txn) {
+            0 => Ok(()),
+            _ => Err(Failure::Unsupported),
         }
     }
 

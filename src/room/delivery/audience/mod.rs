@@ -212,6 +212,7 @@ impl Audiences {
             SeatEnd::Revoked
             | SeatEnd::Overflow
             | SeatEnd::Broken
+            | SeatEnd::Corrupt
             | SeatEnd::Repetitive
             | SeatEnd::Unrelated
             | SeatEnd::TooHeavy

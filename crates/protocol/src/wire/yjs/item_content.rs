@@ -77,7 +77,9 @@ impl Outline {
             }
             SUBDOCUMENT => {
                 reader.text()?;
-                is_supported = reader.skip_value()? <= MAX_VALUE_DEPTH;
+                // Yjs reads members of the options, and fails for null.
+                is_supported = reader.is_at_object();
+                is_supported &= reader.skip_value()? <= MAX_VALUE_DEPTH;
             }
             TYPE => {
                 self.has_types = true;

@@ -12,8 +12,9 @@ const MAX_NUMBER_BYTES: u32 = 8;
 /// The maximum nesting of arrays and objects in a value, because the library recurses into them.
 pub(super) const MAX_VALUE_DEPTH: usize = 128;
 
-/// The type of binary data as a value.
+/// The types of binary data and of an object as a value.
 const BUFFER: u8 = 116;
+const OBJECT: u8 = 118;
 
 /// The entries of an array or object that are not read yet.
 enum OpenValue {
@@ -29,11 +30,13 @@ pub struct Malformed(pub &'static str);
 /// Reads values from the start of a buffer.
 pub(in crate::wire) struct Lib0Reader<'a> {
     cursor: Cursor<'a>,
+    /// The values that were skipped, those in arrays and objects included.
+    values: usize,
 }
 
 impl<'a> Lib0Reader<'a> {
     pub(in crate::wire) fn new(bytes: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(bytes) }
+        Self { cursor: Cursor::new(bytes), values: 0 }
     }
 
     /// Returns the number of unread bytes.
@@ -44,6 +47,11 @@ impl<'a> Lib0Reader<'a> {
     /// Returns the number of bytes that were read.
     pub(in crate::wire) fn position(&self) -> usize {
         self.cursor.next
+    }
+
+    /// Returns the number of values that were skipped, those in arrays and objects included.
+    pub(super) fn skipped_values(&self) -> usize {
+        self.values
     }
 
     /// Reads a byte.
@@ -98,10 +106,16 @@ impl<'a> Lib0Reader<'a> {
         }
     }
 
+    /// Returns whether the next value is an object, without reading on.
+    pub(super) fn is_at_object(&self) -> bool {
+        self.cursor.buf.get(self.cursor.next) == Some(&OBJECT)
+    }
+
     /// Skips a value of any type. Returns how deeply its arrays and objects are nested.
     pub(super) fn skip_value(&mut self) -> Result<usize, Malformed> {
         let (mut open, mut depth): (Vec<OpenValue>, usize) = (Vec::new(), 0);
         loop {
+            self.values += 1;
             match self.byte()? {
                 // undefined, null, false, true
                 127 | 126 | 121 | 120 => {}
@@ -115,7 +129,7 @@ impl<'a> Lib0Reader<'a> {
                 BUFFER => {
                     self.buffer()?;
                 }
-                118 => open.push(OpenValue::Object(self.entry_count(2)?)),
+                OBJECT => open.push(OpenValue::Object(self.entry_count(2)?)),
                 117 => open.push(OpenValue::Array(self.entry_count(1)?)),
                 _ => return Err(Malformed("a value has an unknown type")),
             }

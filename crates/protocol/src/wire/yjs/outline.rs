@@ -73,6 +73,8 @@ pub struct Outline {
     pub(super) text_units: u64,
     /// The shared types and embedded objects in it.
     pub(super) nodes: u64,
+    /// The values in maps and lists, those in values included.
+    pub(super) values: usize,
     has_non_text: bool,
     /// Whether it has formats, embedded objects or shared types.
     pub(super) has_pieces: bool,
@@ -107,6 +109,7 @@ impl Outline {
         let mut outline = Self::default();
         outline.read_clients(&mut reader, max_structs)?;
         outline.structs_end = reader.position();
+        outline.values = reader.skipped_values();
         outline.read_delete_set(&mut reader, max_deletions)?;
         let ranges = outline.deletion_count();
         outline.squash_deletions();

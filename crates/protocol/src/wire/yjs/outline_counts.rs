@@ -3,6 +3,12 @@
 use super::{deletions::Deletion, outline::Outline};
 
 impl Outline {
+    /// Returns the number of values in its maps and lists, those in arrays and objects included.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        self.values
+    }
+
     /// Returns the UTF-16 code units of text that it inserts, in all shared types.
     #[must_use]
     pub fn text_units(&self) -> u64 {

@@ -180,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn a_subdocument_without_an_object_of_options_is_left_out() {
+        for options in [&[126][..], &[127], &[125, 1], &[117, 0], &[119, 1, b'x']] {
+            let update = update(SUBDOCUMENT, &[&[2, b'i', b'd'][..], options].concat());
+            let SupportedUpdate { left_out, update: stored } = stored(&update);
+            assert_eq!(left_out, [(9, 0)], "{options:?}");
+            assert_eq!(count_subdocuments(&stored), 0);
+        }
+    }
+
+    #[test]
     fn a_client_cannot_send_what_is_wrapped() {
         let binary = update(3, &wrapped(CONTENT));
         let value = update(8, &[&[1, 116][..], &wrapped(CONTENT)].concat());

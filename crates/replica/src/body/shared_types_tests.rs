@@ -1,0 +1,351 @@
+//! What JSON does not show stays when a tree is sent back: shared types, binary data, large integers, attributes that are null.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use protocol::domain::{Budget, Exhausted};
+use serde_json::{Value, json};
+use yrs::{
+    Any, Array as _, ArrayPrelim, In, Map as _, MapPrelim, MapRef, Out, Text as _, Transact as _,
+    TransactionMut, Update, WriteTxn as _, Xml as _, XmlElementPrelim, XmlFragment as _,
+    XmlFragmentPrelim, XmlTextPrelim,
+    any::Number,
+    types::xml::XmlIn,
+    types::{Attrs, text::TextPrelim},
+    updates::decoder::Decode as _,
+};
+
+use super::*;
+use crate::editors::{bold, bounds, copy, edited, editor, update_of};
+
+/// Replaces the content of a root type. Returns the update; `None` if nothing changed.
+fn replaced(replica: &Replica, root: &str, json: Value) -> (Replica, Option<Update>) {
+    let body = DocumentBody::new(root, None, json).unwrap();
+    let (replica, restored) = copy(replica).replace_body(&body, &bounds());
+    let update = restored.unwrap().map(|restored| Update::decode_v1(&restored.update).unwrap());
+    (replica.unwrap(), update)
+}
+
+fn shown(replica: &Replica, root: &str) -> Value {
+    replica.root_json(root).unwrap_or_default()
+}
+
+/// Sends a root type back as it is shown, and with one addition. That changes nothing, and deletes nothing.
+fn stays(replica: &Replica, root: &str, add: impl FnOnce(&mut Value)) {
+    let mut tree = shown(replica, root);
+    let (_, update) = replaced(replica, root, tree.clone());
+    assert!(update.is_none(), "{root}: {tree}: {update:?}");
+    add(&mut tree);
+    let (after, update) = replaced(replica, root, tree.clone());
+    assert_eq!(shown(&after, root), tree);
+    let update = update.unwrap();
+    assert!(update.delete_set().is_empty(), "{root}: {tree}: {update:?}");
+    let (_, again) = replaced(&after, root, tree);
+    assert!(again.is_none());
+}
+
+fn push(value: Value) -> impl FnOnce(&mut Value) {
+    move |tree| tree.as_array_mut().unwrap().push(value)
+}
+
+fn insert(key: &str, value: Value) -> impl FnOnce(&mut Value) {
+    move |tree| drop(tree.as_object_mut().unwrap().insert(key.to_owned(), value))
+}
+
+fn large() -> Any {
+    Any::Number(Number::Int(9_007_199_254_740_993))
+}
+
+fn bytes() -> Any {
+    Any::Buffer([1, 2, 3].into())
+}
+
+fn object(json: &Value) -> Any {
+    Any::from_json(&json.to_string()).unwrap()
+}
+
+fn fragment(names: impl IntoIterator<Item = &'static str>) -> XmlFragmentPrelim {
+    let elements = names.into_iter().map(|name| XmlIn::from(XmlElementPrelim::empty(name)));
+    XmlFragmentPrelim::new::<_, XmlElementPrelim>(elements)
+}
+
+#[test]
+fn values_that_json_does_not_have_stay() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let map = txn.get_or_insert_map("map");
+        map.insert(txn, "title", "Plan");
+        map.insert(txn, "anchor", bytes());
+        map.insert(txn, "count", large());
+        map.insert(txn, "nothing", Any::Undefined);
+        map.insert(txn, "none", Any::from(f64::NAN));
+        map.insert(txn, "deep", Any::Array([bytes(), Any::from(2.0)].into()));
+        let list = txn.get_or_insert_array("list");
+        list.insert_range(txn, 0, [bytes(), large(), Any::from(2.0), Any::Undefined]);
+        let text = txn.get_or_insert_text("text");
+        text.insert(txn, 0, "Hello");
+        text.insert_embed(txn, 2, Any::Map(Arc::new([("data".to_owned(), bytes())].into())));
+    });
+    stays(&replica, "map", insert("added", json!(1)));
+    stays(&replica, "list", push(json!("added")));
+    stays(&replica, "text", push(json!({ "insert": { "image": 1 } })));
+}
+
+#[test]
+fn shared_types_in_lists_and_maps_stay() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let texts = txn.get_or_insert_array("texts");
+        texts.push_back(txn, TextPrelim::new("a"));
+        texts.push_back(txn, TextPrelim::new("b"));
+        let blocks = txn.get_or_insert_array("blocks");
+        blocks.push_back(txn, MapPrelim::from([("kind", "image")]));
+        let note = blocks.push_back(txn, MapPrelim::default());
+        note.insert(txn, "note", TextPrelim::new("typed"));
+        blocks.push_back(txn, object(&json!({ "plain": { "note": [] } })));
+        let text = txn.get_or_insert_text("text");
+        text.insert(txn, 0, "Hello");
+        let embedded = text.insert_embed(txn, 5, MapPrelim::from([("src", "a.png")]));
+        embedded.insert(txn, "size", ArrayPrelim::from([1, 2]));
+        let map = txn.get_or_insert_map("map");
+        let hidden = map.insert(txn, "hidden", TextPrelim::new(""));
+        let hidden = MapRef::from(BranchPtr::from(AsRef::<Branch>::as_ref(&hidden)));
+        hidden.insert(txn, "lang", "en");
+        map.insert(txn, "empty", ArrayPrelim::default());
+        map.insert(txn, "page", fragment(["p"]));
+        map.insert(txn, "title", XmlTextPrelim::new("x"));
+    });
+    stays(&replica, "texts", push(json!([{ "insert": "c" }])));
+    stays(&replica, "blocks", push(json!({ "note": [{ "insert": "new" }] })));
+    stays(&replica, "text", push(json!({ "insert": "!", "attributes": { "bold": true } })));
+    stays(&replica, "map", insert("added", json!([{ "insert": "c" }])));
+    stays(&replica, "map", |tree| {
+        let page = tree["page"].as_array_mut().unwrap();
+        page.push(json!({ "type": "p", "content": [{ "type": "text", "text": "More" }] }));
+    });
+    // A block that is added has the shared types of the others.
+    let mut tree = shown(&replica, "blocks");
+    tree.as_array_mut().unwrap().push(json!({ "note": [{ "insert": "new" }] }));
+    let (after, _) = replaced(&replica, "blocks", tree);
+    let doc = editor(&after, 2);
+    let blocks = doc.get_or_insert_array("blocks");
+    let Some(Out::YMap(block)) = blocks.get(&doc.transact(), 3) else { panic!("no map") };
+    assert!(matches!(block.get(&doc.transact(), "note"), Some(Out::YText(_))));
+}
+
+#[test]
+fn a_text_in_a_list_keeps_what_others_type() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let blocks = txn.get_or_insert_array("blocks");
+        blocks.push_back(txn, MapPrelim::from([("kind", "image")]));
+        let note = blocks.push_back(txn, MapPrelim::default());
+        note.insert(txn, "note", TextPrelim::new("one two"));
+    });
+    let typed = {
+        let doc = editor(&replica, 2);
+        let blocks = doc.get_or_insert_array("blocks");
+        update_of(&doc, |txn| {
+            let Some(Out::YMap(block)) = blocks.get(txn, 1) else { panic!("no map") };
+            let Some(Out::YText(note)) = block.get(txn, "note") else { panic!("no text") };
+            note.insert(txn, 3, " typed");
+        })
+    };
+    let mut tree = shown(&replica, "blocks");
+    tree[0]["kind"] = "video".into();
+    tree[1]["note"] = json!([{ "insert": "one two three" }]);
+    let (after, _) = replaced(&replica, "blocks", tree.clone());
+    let (after, merged) = after.merge(&[typed], &bounds());
+    merged.unwrap();
+    tree[1]["note"] = json!([{ "insert": "one typed two three" }]);
+    assert_eq!(shown(&after.unwrap(), "blocks"), tree);
+}
+
+/// As an editor that keeps its text nodes as maps in XML texts, and attributes on the root type.
+fn rich(txn: &mut TransactionMut<'_>) {
+    let root = txn.get_or_insert_xml_fragment("root");
+    let root = yrs::XmlTextRef::from(BranchPtr::from(AsRef::<Branch>::as_ref(&root)));
+    root.insert_attribute(txn, "__dir", Any::Null);
+    for text in ["One", "Two"] {
+        let end = root.len(txn);
+        let block = root.insert_embed(txn, end, XmlTextPrelim::new(""));
+        block.insert_attribute(txn, "__type", "paragraph");
+        block.insert_attribute(txn, "__dir", Any::Null);
+        block.insert_attribute(txn, "__state", MapPrelim::from([("color", "red")]));
+        block.insert_embed(txn, 0, MapPrelim::from([("__type", "text")]));
+        block.insert(txn, 1, text);
+    }
+}
+
+#[test]
+fn a_root_type_keeps_its_attributes_and_those_in_it() {
+    let replica = edited(&Replica::of(""), 1, rich);
+    let tree = shown(&replica, "root");
+    assert_eq!(tree["attrs"], json!({ "__dir": null }));
+    let block = json!({
+        "attrs": { "__type": "paragraph", "__state": { "color": "blue" } },
+        "content": [{ "__type": "text" }, { "type": "text", "text": "Three" }],
+    });
+    stays(&replica, "root", {
+        let block = block.clone();
+        |tree| tree["content"].as_array_mut().unwrap().push(block)
+    });
+    // The nodes alone say nothing about the attributes of the root type.
+    let mut nodes = tree["content"].clone();
+    nodes.as_array_mut().unwrap().push(block);
+    let (after, update) = replaced(&replica, "root", nodes);
+    assert!(update.unwrap().delete_set().is_empty());
+    assert_eq!(shown(&after, "root")["attrs"], tree["attrs"]);
+    // It can be made anew, and its attributes can change.
+    let (copied, _) = replaced(&Replica::of(""), "root", tree.clone());
+    let mut expected = tree.clone();
+    for block in expected["content"].as_array_mut().unwrap() {
+        block["attrs"].as_object_mut().unwrap().remove("__dir");
+    }
+    assert_eq!(shown(&copied, "root"), expected);
+    let mut renamed = tree;
+    renamed["attrs"] = json!({ "__dir": "ltr" });
+    let (after, _) = replaced(&replica, "root", renamed.clone());
+    assert_eq!(shown(&after, "root"), renamed);
+}
+
+#[test]
+fn null_attributes_may_be_left_out() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let body = txn.get_or_insert_xml_fragment("xml");
+        for text in ["One", "Two"] {
+            let block = body.push_back(txn, XmlElementPrelim::empty("p"));
+            block.insert_attribute(txn, "align", Any::Null);
+            block.push_back(txn, XmlTextPrelim::new(text));
+        }
+    });
+    let without = json!([
+        { "type": "p", "content": [{ "type": "text", "text": "One" }] },
+        { "type": "p", "content": [{ "type": "text", "text": "Two" }] },
+    ]);
+    assert!(replaced(&replica, "xml", without).1.is_none());
+    stays(&replica, "xml", push(json!({ "type": "hr" })));
+}
+
+#[test]
+fn a_root_type_with_content_needs_no_kind() {
+    let todo = json!([{ "type": "todo", "done": false }]);
+    let unknown = DocumentBody::new("tasks", None, todo.clone()).unwrap();
+    let refused = Replica::of("").replace_body(&unknown, &bounds()).1.err().unwrap();
+    assert!(matches!(refused, RestoreError::Mismatch(_)), "{refused}");
+    assert!(refused.to_string().starts_with("`body[0]` has the member \"done\""), "{refused}");
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let tasks = txn.get_or_insert_array("tasks");
+        tasks.push_back(txn, MapPrelim::from([("title", "First")]));
+    });
+    let (after, _) = replaced(&replica, "tasks", todo.clone());
+    assert_eq!(shown(&after, "tasks"), todo);
+}
+
+#[test]
+fn long_formats_of_many_pieces_spend_the_budget() {
+    let long = Any::from("x".repeat(100_000).as_str());
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let text = txn.get_or_insert_text("text");
+        for at in 0..200 {
+            text.insert(txn, at, "x");
+        }
+        text.format(txn, 0, 200, Attrs::from([("comment".into(), long)]));
+        for at in (0..200).step_by(2) {
+            text.format(txn, at, 1, bold());
+        }
+    });
+    let body = DocumentBody::new("text", None, json!([{ "insert": "y" }])).unwrap();
+    let poor = MergeBounds { budget: Budget::new(100_000), ..bounds() };
+    let refused = replica.replace_body(&body, &poor).1.err();
+    assert_eq!(refused, Some(RestoreError::Exhausted(Exhausted::Steps)));
+}
+
+#[test]
+fn objects_in_xml_are_read_once() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let body = txn.get_or_insert_xml_fragment("xml");
+        for _ in 0..20_000 {
+            body.push_back(txn, XmlElementPrelim::empty("p"));
+        }
+    });
+    let objects: Vec<Value> = (0..20_000).map(|_| json!({})).collect();
+    let tree = json!([{ "type": "p", "content": objects }]);
+    let begun = tokio::time::Instant::now();
+    let (_, update) = replaced(&replica, "xml", tree);
+    assert!(update.is_some());
+    // A cost that grew with the product of both would take minutes.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+/// A shared type or a value, to be inserted into a document.
+#[derive(Debug, Clone)]
+enum Inserted {
+    Value(Any),
+    Map(Vec<(&'static str, Inserted)>),
+    List(Vec<Inserted>),
+    Text(&'static str),
+    Fragment(Vec<&'static str>),
+}
+
+impl Inserted {
+    fn into_prelim(self) -> In {
+        match self {
+            Self::Value(value) => In::Any(value),
+            Self::Map(entries) => {
+                let entries = entries.into_iter().map(|(key, value)| (key, value.into_prelim()));
+                In::Map(MapPrelim::from_iter(entries))
+            }
+            Self::List(values) => {
+                In::Array(ArrayPrelim::from_iter(values.into_iter().map(Self::into_prelim)))
+            }
+            Self::Text(text) => In::Text(TextPrelim::new(text).into()),
+            Self::Fragment(names) => In::XmlFragment(fragment(names)),
+        }
+    }
+}
+
+fn inserted() -> impl Strategy<Value = Inserted> {
+    let key = || prop_oneof![Just("a"), Just("b"), Just("type")];
+    let value = prop_oneof![
+        Just(Any::Null),
+        Just(Any::Undefined),
+        Just(bytes()),
+        Just(large()),
+        Just(Any::from(1.5)),
+        Just(Any::from("word")),
+        Just(object(&json!({ "a": [1] }))),
+        Just(object(&json!([{ "insert": "a" }]))),
+        Just(object(&json!([]))),
+    ];
+    let leaf = prop_oneof![
+        value.prop_map(Inserted::Value),
+        prop_oneof![Just(""), Just("🎈 y")].prop_map(Inserted::Text),
+    ];
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        let entries = prop::collection::vec((key(), inner.clone()), 0..4);
+        let page =
+            prop::option::of(prop::collection::vec(prop_oneof![Just("p"), Just("h1")], 0..3));
+        prop_oneof![
+            (entries, page).prop_map(|(mut entries, page)| {
+                entries.extend(page.map(|page| ("page", Inserted::Fragment(page))));
+                Inserted::Map(entries)
+            }),
+            prop::collection::vec(inner, 0..4).prop_map(Inserted::List),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever shared types and values a document has.
+    #[test]
+    fn any_content_stays_when_it_is_sent_back(values in prop::collection::vec(inserted(), 1..5)) {
+        let replica = edited(&Replica::of(""), 1, |txn| {
+            let map = txn.get_or_insert_map("map");
+            let list = txn.get_or_insert_array("list");
+            for (index, value) in values.iter().enumerate() {
+                map.insert(txn, format!("key {index}"), value.clone().into_prelim());
+                list.push_back(txn, value.clone().into_prelim());
+            }
+        });
+        stays(&replica, "map", insert("added", json!(true)));
+        stays(&replica, "list", push(json!(true)));
+    }
+}
