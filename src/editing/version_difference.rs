@@ -82,14 +82,23 @@ impl DocumentLoader {
         VersionPair { document, from, to }: VersionPair,
         party: Party,
     ) -> Result<Option<[ComparedVersion; 2]>, LoadError> {
-        let Some(later) = self.replica_if_small(document, to, party).await? else {
+        let Some(later) = self.small_version(document, to, party).await? else {
             return Ok(None);
         };
-        let earlier = match from < Version::FIRST {
-            true => Some(ComparedVersion::nothing()),
-            false => self.replica_if_small(document, from, party).await?.map(Into::into),
-        };
-        Ok(earlier.map(|earlier| [earlier, later.into()]))
+        let earlier = self.small_version(document, from, party).await?;
+        Ok(earlier.map(|earlier| [earlier, later]))
+    }
+
+    async fn small_version(
+        &self,
+        document: DocumentId,
+        version: Version,
+        party: Party,
+    ) -> Result<Option<ComparedVersion>, LoadError> {
+        if version < Version::FIRST {
+            return Ok(Some(ComparedVersion::nothing()));
+        }
+        Ok(self.replica_if_small(document, version, party).await?.map(Into::into))
     }
 
     /// Loads a version to be compared. Before the first version there is no content.

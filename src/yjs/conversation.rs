@@ -151,6 +151,10 @@ impl Conversation {
         if let Some(until) = self.resync.paused_until(now) {
             return Some(ConversationStep::WaitUntil(until));
         }
+        // Whether the document has what a reader sends is a query: the document may have to be loaded.
+        if !seat.may_edit() && self.parts.throttle.take(&link.user().id).is_err() {
+            return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
+        }
         if link.take_edit().is_err() {
             return Some(ConversationStep::WaitUntil(now + RATE_LIMIT_WAIT));
         }

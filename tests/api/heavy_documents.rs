@@ -1,4 +1,4 @@
-//! Documents that are too heavy to be opened, those that have aged, and how they are compacted.
+//! Documents that are too heavy to be opened or cannot be read, those that have aged, and how they are compacted.
 
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use coscribe::{
 use kit::{
     Client as _, Editor, Metrics, Node as _, NodeProcess, Pair, Person, expect_eventually, new_doc,
 };
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::json;
 use yrs::{ReadTxn as _, StateVector, Transact as _};
 
@@ -114,6 +115,31 @@ async fn a_document_that_is_too_heavy_is_closed_off_by_itself_until_it_is_compac
     let editor = alice.connect_editor(document, old, "").await.unwrap();
     editor.send_sync_step_1().await;
     assert_eq!(editor.expect_close().await.0, 4410);
+    server.terminate().await;
+}
+
+#[actix_web::test]
+async fn editors_of_a_document_that_cannot_be_read_do_not_come_back_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = SERVER.start(folder.path(), &[]).await;
+    let alice = server.person("Alice").await;
+    let document = alice.create_document("Broken", "text").await;
+    server.terminate().await;
+    {
+        let file = folder.path().join("coscribe.db");
+        let database = Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
+        let id = document.to_string().replace('-', "");
+        let broken = format!(
+            "UPDATE document_snapshot SET state = x'ff' WHERE hex(document_id) = upper('{id}')"
+        );
+        assert_eq!(database.execute_unprepared(&broken).await.unwrap().rows_affected(), 1);
+        database.close().await.unwrap();
+    }
+    let server = SERVER.start(folder.path(), &[]).await;
+    let editor = alice.at(&server).connect_editor(document, new_doc(), "").await.unwrap();
+    editor.send_sync_step_1().await;
+    // Not one after which pages open all of their documents again.
+    assert_eq!(editor.expect_close().await, (1011, "Internal server error".to_owned()));
     server.terminate().await;
 }
 

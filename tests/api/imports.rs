@@ -188,13 +188,14 @@ async fn names_that_cannot_be_keys_are_given_some() {
     let lines = printed(&refused);
     assert!(lines.contains("My notes: failed: The key is not"), "{lines}");
     assert!(lines.contains("the file of --keys"), "{lines}");
-    assert!(lines.contains("not read: 1 other entries"), "{lines}");
+    assert!(lines.contains("(1 in the folder)"), "{lines}");
 
     let keys = folder.path().join("keys.json");
-    fs::write(&keys, r#"{ "My notes": "notes/1" }"#).unwrap();
+    fs::write(&keys, r#"{ "My notes": "notes/1", "Gone": "gone" }"#).unwrap();
     let keys = keys.to_str().unwrap();
     let imported = import(folder.path(), from.path(), &["--keys", keys]).await;
     assert!(imported.status.success(), "{}", printed(&imported));
+    assert!(printed(&imported).contains("Gone: no state has this name"), "{}", printed(&imported));
     for key in ["notes/1", "plan"] {
         assert_eq!(read(&alice, key).await["content"], "xx");
     }

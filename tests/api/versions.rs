@@ -229,10 +229,10 @@ async fn the_last_changes_of_an_entry_are_taken_back_without_those_before() {
     for other in [json!({ "first": 4, "name": "undo" }), json!({ "name": "undo" })] {
         assert_eq!(take_back(alice, &pair, 4, other).await.code(), "CONFLICT");
     }
-    // The newest version is shown unless one is given.
-    let query = "query($id: ID!) { documentAt(documentId: $id) { version content } }";
+    let query = "query($id: ID!) { document(id: $id) { newest { version content body } } }";
     let newest = alice.run(query, json!({ "id": document })).await.value();
-    assert_eq!(newest, json!({ "version": 5, "content": "One. Welcome." }));
+    let body = json!([{ "insert": "One. Welcome." }]);
+    assert_eq!(newest["newest"], json!({ "version": 5, "content": "One. Welcome.", "body": body }));
     pair.stop(()).await;
 }
 
@@ -284,9 +284,9 @@ async fn a_version_that_cannot_be_written_again_is_an_error() {
     tab.expect_version(2).await;
     // It need not be written again to be removed.
     assert_eq!(restore(&pair.alice, &pair, 1).await.value()["version"], 3);
-    let query = "query($id: ID!) { documentAt(documentId: $id) { json } }";
+    let query = "query($id: ID!) { document(id: $id) { newest { json } } }";
     let shown = pair.alice.run(query, json!({ "id": pair.document })).await.value();
-    assert!(!shown["json"].as_str().unwrap().contains("mixed"), "{shown}");
+    assert!(!shown["newest"]["json"].as_str().unwrap().contains("mixed"), "{shown}");
     mixed.get_or_insert_text("mixed").insert(&mut mixed.transact_mut(), 0, "more ");
     editor.send_update(&state_of(&mixed)).await;
     tab.expect_version(4).await;

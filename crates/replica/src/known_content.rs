@@ -13,13 +13,16 @@ impl Replica {
     pub fn has_all_of(&self, updates: &[Bytes]) -> bool {
         let clocks = self.clocks();
         let known = |client: u64| clocks.get(&client).copied().unwrap_or(0);
+        // Finding them takes a pass over the document.
+        let mut deletions = None;
         updates.iter().all(|update| {
             let Ok(mut outline) = Outline::read(update, usize::MAX) else { return false };
             if outline.ranges().any(|(client, _start, end)| end > known(client)) {
                 return false;
             }
             if outline.deletes() {
-                outline.leave_out_deleted(&deleted(&self.doc.transact()));
+                let all = deletions.get_or_insert_with(|| deleted(&self.doc.transact()));
+                outline.leave_out_deleted(all);
             }
             !outline.deletes()
         })

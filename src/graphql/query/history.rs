@@ -44,19 +44,16 @@ impl HistoryQueries {
         Ok(HistoryConnection::new(admitted.document, page, before.is_some()))
     }
 
-    /// A document at a version, the newest one unless it is given: its text, and its whole content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
+    /// A document at a version: its text, and its whole content. A version that does not exist or is no longer kept is `BAD_USER_INPUT`.
     #[graphql(complexity = "TEXT_REBUILD + child_complexity")]
     async fn document_at(
         &self,
         ctx: &Context<'_>,
         document_id: ID,
-        version: Option<i64>,
+        version: i64,
     ) -> Result<DocumentText, ApiError> {
         let admitted = require(ctx, &document_id, AccessLevel::View).await?;
-        let version = match version {
-            Some(version) => existing_version(ctx, &admitted, version).await?,
-            None => head_of(ctx, &admitted).await?,
-        };
+        let version = existing_version(ctx, &admitted, version).await?;
         match loaders(ctx)?.text(admitted.document, version).await {
             Ok(content) => Ok(DocumentText::new(admitted.document, version, content)),
             Err(ApiError::Load(LoadError::NotKept)) => Err(not_kept(version).into()),

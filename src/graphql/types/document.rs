@@ -4,7 +4,9 @@ use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 
-use super::{JsonObject, NamedVersionType, PresenceType, Timestamp, UserType, id::id};
+use super::{
+    DocumentText, JsonObject, NamedVersionType, PresenceType, Timestamp, UserType, id::id,
+};
 use crate::{
     domain::{AccessLevel, Collaborator, Content, Document, InvalidInput, User},
     editing::LoadError,
@@ -12,7 +14,7 @@ use crate::{
         ApiError,
         answer::{Encoded, answer_budget},
         caller::api,
-        complexity::CONTENT,
+        complexity::{CONTENT, TEXT_REBUILD},
         loaders::{Loaders, loaders},
     },
 };
@@ -124,8 +126,7 @@ impl DocumentType {
     #[graphql(complexity = "CONTENT")]
     async fn content(&self, ctx: &Context<'_>) -> Result<Encoded<String>, ApiError> {
         if self.deleted_at.is_some() {
-            let message = "The content of a document in the bin cannot be read. Bring it back with `undelete` first.";
-            return Err(InvalidInput::new(message).into());
+            return Err(in_bin().into());
         }
         // An empty text may be that of a document with another body.
         if let Some(known) = self.content.as_ref().filter(|known| known.content.bytes() > 0) {
@@ -134,6 +135,17 @@ impl DocumentType {
             return Ok(text);
         }
         loaders(ctx)?.text(self.document.id, self.document.version).await
+    }
+
+    /// The document at `version`, as `documentAt` shows it: its whole content beside its text.
+    #[graphql(complexity = "TEXT_REBUILD + child_complexity")]
+    async fn newest(&self, ctx: &Context<'_>) -> Result<DocumentText, ApiError> {
+        if self.deleted_at.is_some() {
+            return Err(in_bin().into());
+        }
+        let (document, version) = (self.document.id, self.document.version);
+        let content = loaders(ctx)?.text(document, version).await?;
+        Ok(DocumentText::new(document, version, content))
     }
 
     /// The number of the latest change. It starts at 1 and grows by one with each change. Use it as `baseVersion` of an
@@ -198,4 +210,10 @@ impl DocumentType {
         let store = &api(ctx)?.store;
         Ok(self.deleted_at.and_then(|at| store.purged_at(at)).map(Timestamp))
     }
+}
+
+fn in_bin() -> InvalidInput {
+    let message =
+        "The content of a document in the bin cannot be read. Bring it back with `undelete` first.";
+    InvalidInput::new(message)
 }

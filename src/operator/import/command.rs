@@ -64,7 +64,7 @@ pub struct ImportOptions {
     /// What comes before each name to make the key of the document. Names that are UUIDs need one, since only ids are UUIDs
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub(super) key_prefix: String,
-    /// File with a JSON object of names and their keys, for names that cannot be keys. The others become keys as they are
+    /// File with a JSON object of names and their keys, for names that cannot be keys; --key-prefix is not put before these
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Option<PathBuf>,
     /// Title of all documents, instead of their names

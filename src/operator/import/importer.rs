@@ -28,6 +28,8 @@ pub(super) struct Importer<'a> {
 struct ImportProgress {
     /// The keys of its states.
     keys: HashSet<DocumentKey>,
+    /// The names of its states that --keys has.
+    names: HashSet<String>,
     /// What the owner has, with the documents that a dry run would have created.
     usage: StorageUse,
 }
@@ -70,12 +72,17 @@ impl Importer<'_> {
     ) -> anyhow::Result<()> {
         let mut summary = ImportSummary::default();
         let usage = self.store.load_usage(self.owner).await?;
-        let mut progress = ImportProgress { keys: HashSet::new(), usage };
+        let mut progress = ImportProgress { keys: HashSet::new(), names: HashSet::new(), usage };
         while let Some(found) = source.next().await? {
             let outcome = self.import(source, &found, &mut progress).await;
             summary.count(&outcome);
             let line = self.line(&outcome);
             print(format!("{}: {line}\n", found.name.escape_debug()))?;
+        }
+        let unused: Vec<_> =
+            self.keys.keys().filter(|name| !progress.names.contains(*name)).collect();
+        for name in &unused {
+            print(format!("{}: no state has this name of --keys\n", name.escape_debug()))?;
         }
         if let Some(ignored) = source.ignored() {
             print(format!("{ignored}\n"))?;
@@ -96,6 +103,9 @@ impl Importer<'_> {
         progress: &mut ImportProgress,
     ) -> anyhow::Result<StateOutcome> {
         let FoundState { name, bytes } = found;
+        if self.keys.contains_key(name) {
+            progress.names.insert(name.clone());
+        }
         let key = self.key(name)?;
         anyhow::ensure!(
             progress.keys.insert(key.clone()),

@@ -35,7 +35,7 @@ impl StateSource {
             Self::Folder(folder) => match folder.others() {
                 0 => None,
                 others => Some(format!(
-                    "not read: {others} other entries of the folder, which are folders or have another ending than .yjs and .bin"
+                    "not read: folders, and files with another ending than .yjs and .bin ({others} in the folder)"
                 )),
             },
             Self::Table(_) => None,

@@ -83,7 +83,8 @@ impl Room {
         weight: usize,
         is_there: bool,
     ) -> Result<Option<Reservation>, SyncWait> {
-        if pending.step_2.is_none() && !pending.rest {
+        let walks = pending.step_2.is_some() || pending.check.is_some();
+        if !walks && !pending.rest {
             return Ok(None);
         }
         if self.editors.is_deferred(id) {
@@ -92,13 +93,16 @@ impl Room {
         let granted = self.editors.take_granted(id);
         let Some(seat) = self.editors.seat(id) else { return Ok(None) };
         let user = seat.user().id;
-        if pending.step_2.is_some() {
+        if walks {
             if !seat.outbox().is_low() {
                 return Err(SyncWait::Outbox);
             }
             if let Some(until) = self.shared.sync_pace.paused_until(user, Instant::now()) {
                 return Err(SyncWait::Pace(until));
             }
+        }
+        if pending.step_2.is_none() && !pending.rest {
+            return Ok(None);
         }
         let begins = pending.step_2.as_ref().is_some_and(ClientClocks::is_empty);
         if weight <= MAX_INLINE_BYTES || (begins && weight <= MAX_CACHED_BYTES) {
@@ -153,7 +157,7 @@ impl Room {
     }
 
     /// Counts an answer to sync step 1, of a document whose state has about `weight` bytes.
-    pub(super) fn count_step_2(&self, seat: SeatId, bytes: usize, weight: usize) {
+    pub(super) fn count_walk(&self, seat: SeatId, bytes: usize, weight: usize) {
         if let Some(seat) = self.editors.seat(seat) {
             let cost = bytes.max(weight / WALK_SHARE);
             self.shared.sync_pace.count(seat.user().id, cost, Instant::now());

@@ -215,8 +215,11 @@ impl Room {
             let tells_nothing_unstored = self.editors.seat(seat).is_some_and(|seat| {
                 seat.name().is_some() && !seat.may_edit() && !seat.has_unstored()
             });
-            let checked = check.iter().flat_map(|check| &check.updates).map(Bytes::len);
-            weight = weight.saturating_add(checked.sum());
+            if let Some(KnownCheck { updates, .. }) = &check {
+                let bytes = updates.iter().map(Bytes::len).sum();
+                weight = weight.saturating_add(bytes);
+                self.count_walk(seat, bytes, state_bytes);
+            }
             seats.push(seat);
             jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory });
         }
@@ -259,7 +262,7 @@ impl Room {
                     continue;
                 }
                 SyncFrame::Step2 { frame, has_nothing_unstored } => {
-                    self.count_step_2(seat, frame.len(), weight);
+                    self.count_walk(seat, frame.len(), weight);
                     self.editors.send_step_2(seat, frame, head, &state_vector);
                     if has_nothing_unstored {
                         self.editors.send_nothing_unstored(seat);

@@ -57,6 +57,7 @@ impl PendingSync {
             step_2: newer.step_2.or(self.step_2),
             rest: self.rest || newer.rest,
             step_1: self.step_1 || newer.step_1,
+            // A conversation waits for the answer before it sends another one.
             check: newer.check.or(self.check),
         }
     }

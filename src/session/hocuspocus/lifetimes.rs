@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::{
     documents::{RestCommit, SocketDocument, SocketDocumentKey},
     protocol::{Effects, HocuspocusCompletion, HocuspocusProtocol},
-    replies::{deny, notice, reply, wait},
+    replies::{closing_notice, deny, reply, wait},
 };
 use crate::{
     domain::{DocumentId, DocumentName, Party},
@@ -171,7 +171,7 @@ impl HocuspocusProtocol {
             !was_open || matches!(reason, CloseReason::Forbidden | CloseReason::DocumentDeleted);
         let told = match is_denial {
             true => deny(name, &text),
-            false => notice(name, &text),
+            false => closing_notice(name, reason),
         };
         let closed = was_open.then(|| reply(name.closed(&text)));
         effects.extend([told].into_iter().chain(closed));

@@ -8,7 +8,10 @@ use super::protocol::HocuspocusCompletion;
 use crate::{
     domain::Version,
     session::protocol::{Completion, ProtocolEffect},
-    wire::hocuspocus::{SERVER_PAYLOAD, SocketName},
+    wire::{
+        CloseReason,
+        hocuspocus::{SERVER_PAYLOAD, SocketName},
+    },
 };
 
 /// Queues a frame.
@@ -24,6 +27,12 @@ pub(super) fn deny(name: &SocketName, reason: &str) -> ProtocolEffect {
 /// Tells the page of a document something that its user should know.
 pub(super) fn notice(name: &SocketName, message: &str) -> ProtocolEffect {
     tell(name, &json!({ "type": "notice", "message": message }))
+}
+
+/// Tells the page of a document why the document is closed.
+pub(super) fn closing_notice(name: &SocketName, reason: &CloseReason) -> ProtocolEffect {
+    let message = json!({ "type": "notice", "message": reason.text(), "reason": reason.label() });
+    tell(name, &message)
 }
 
 /// Tells the page of a document which version has its updates.

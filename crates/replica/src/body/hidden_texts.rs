@@ -103,7 +103,7 @@ pub(super) fn with_hidden_texts<'n>(
 }
 
 fn nested(node: &BodyNode) -> BodyPiece {
-    BodyPiece { what: BodyContent::Node(node.clone()), formats: Arc::new(Attrs::default()) }
+    BodyPiece { what: BodyContent::Node(node.clone().into()), formats: Arc::new(Attrs::default()) }
 }
 
 /// Divides the content of one XML text among those that it stands for. A boundary in what stayed at the beginning or at the end keeps

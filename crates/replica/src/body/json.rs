@@ -135,7 +135,7 @@ impl BodyReader<'_> {
                 Some(Value::String(text)) => BodyContent::Text(text.clone()),
                 Some(json) => {
                     match self.shared(json, shape.elements(), level + 1).map_err(within)? {
-                        Some(node) => BodyContent::Node(node),
+                        Some(node) => BodyContent::Node(node.into()),
                         None if json.is_object() => BodyContent::Embed(any_of(json)),
                         None => return Err(within(BodyMismatch::new(NO_INSERTION))),
                     }

@@ -1,6 +1,6 @@
 //! Reads the entries of maps and the values of lists from JSON, and which of them are shared types.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, slice, sync::Arc};
 
 use serde_json::{Map, Value};
 use yrs::types::Attrs;
@@ -8,7 +8,7 @@ use yrs::types::Attrs;
 use super::{
     BodyMismatch,
     json::{BodyReader, any_of, are_steps, check_level},
-    json_xml::are_nodes,
+    json_xml::{are_nodes, is_element},
     node::{BodyContent, BodyEntry, BodyNode, BodyNodeKind, BodyPiece},
     shape::Shape,
 };
@@ -49,7 +49,7 @@ impl BodyReader<'_> {
     ) -> Result<Vec<BodyPiece>, BodyMismatch> {
         check_level(level)?;
         let elements = shape.elements();
-        if elements.has_xml && are_nodes(json) {
+        if elements.has_xml && !elements.has_maps && are_nodes(json) {
             let mut list = BodyNode::new(BodyNodeKind::List);
             self.xml(elements.xml()).read(&mut list, json, level)?;
             return Ok(list.pieces);
@@ -58,7 +58,10 @@ impl BodyReader<'_> {
         let piece = |(index, value): (usize, &Value)| {
             let read = self.shared(value, elements, level + 1);
             let read = read.map_err(|mismatch| mismatch.within(&format!("[{index}]")))?;
-            let what = read.map_or_else(|| BodyContent::Value(any_of(value)), BodyContent::Node);
+            let what = read.map_or_else(
+                || BodyContent::Value(any_of(value)),
+                |node| BodyContent::Node(node.into()),
+            );
             Ok(BodyPiece { what, formats: Arc::clone(&plain) })
         };
         json.iter().enumerate().map(piece).collect()
@@ -72,13 +75,14 @@ impl BodyReader<'_> {
         level: usize,
     ) -> Result<Option<BodyNode>, BodyMismatch> {
         match json {
-            Value::Object(entries) if shape.has_xml && are_nodes(std::slice::from_ref(json)) => {
-                match self.xml(shape.xml()).nested(json, level) {
-                    Err(_) if shape.has_maps => self.map(entries, shape, level).map(Some),
-                    read => read.map(Some),
-                }
+            Value::Object(_) if shape.has_xml && self.is_xml(json, shape) => {
+                self.xml(shape.xml()).nested(json, level).map(Some)
             }
-            Value::Object(entries) if shape.has_maps => self.map(entries, shape, level).map(Some),
+            Value::Object(entries) if shape.has_maps => {
+                let mut map = BodyNode::new(BodyNodeKind::Map);
+                map.entries = self.map_entries(entries, shape, level)?;
+                Ok(Some(map))
+            }
             Value::Array(values) if shape.has_fragments && are_nodes(values) => {
                 let mut fragment = BodyNode::new(BodyNodeKind::Fragment);
                 self.xml(shape.xml()).read(&mut fragment, values, level)?;
@@ -104,14 +108,9 @@ impl BodyReader<'_> {
         }
     }
 
-    fn map(
-        &self,
-        entries: &Map<String, Value>,
-        shape: &Shape,
-        level: usize,
-    ) -> Result<BodyNode, BodyMismatch> {
-        let mut map = BodyNode::new(BodyNodeKind::Map);
-        map.entries = self.map_entries(entries, shape, level)?;
-        Ok(map)
+    /// Whether an object is XML where the document has XML, and perhaps maps with the members of XML.
+    fn is_xml(&self, json: &Value, shape: &Shape) -> bool {
+        let is_map = || !is_element(json) || shape.has_map(self.names.number_of(&any_of(json)));
+        are_nodes(slice::from_ref(json)) && !(shape.has_maps && is_map())
     }
 }

@@ -36,7 +36,7 @@ impl XmlReader<'_> {
             return Ok(BodyNode::new(BodyNodeKind::XmlText));
         }
         match self.node(json, level)?.what {
-            BodyContent::Node(node) => Ok(node),
+            BodyContent::Node(node) => Ok(Arc::unwrap_or_clone(node)),
             BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => {
                 Err(BodyMismatch::new("is a text node. Put it into a node without `type`"))
             }
@@ -178,15 +178,14 @@ impl XmlReader<'_> {
                 Some(value @ Value::Object(_)) => any_of(value),
                 Some(_) => return Err(within("has `attrs` that are not an object".to_owned())),
             };
-            let (name, value) = match self.reader.names.find(kind, &value) {
-                Some(known) => known,
+            let known = self.reader.names.find(kind, &value);
+            let (name, value) = known.unwrap_or_else(|| (kind.as_str().into(), value));
+            let name = match formats.get(&name) {
+                None => name,
                 // The same mark twice.
-                None if formats.get(kind.as_str()) == Some(&value) => continue,
+                Some(present) if *present == value => continue,
                 // Another mark of its kind is on the same text.
-                None if formats.contains_key(kind.as_str()) => {
-                    (format!("{kind}--{index:08}").into(), value)
-                }
-                None => (kind.as_str().into(), value),
+                Some(_) => format!("{kind}--{index:08}").into(),
             };
             formats.insert(name, value);
         }
@@ -196,7 +195,7 @@ impl XmlReader<'_> {
     /// Reads what is in XML and is no XML: a shared type if there are some now, and an embedded object otherwise.
     fn object(&self, json: &Value, level: usize) -> Result<BodyContent, BodyMismatch> {
         match self.reader.shared(json, self.shape.objects(), level)? {
-            Some(node) => Ok(BodyContent::Node(node)),
+            Some(node) => Ok(BodyContent::Node(node.into())),
             None if json.is_object() => Ok(BodyContent::Embed(any_of(json))),
             None => Err(BodyMismatch::new("is not a node")),
         }
@@ -204,12 +203,18 @@ impl XmlReader<'_> {
 }
 
 fn nested(node: BodyNode, formats: &Arc<Attrs>) -> BodyPiece {
-    BodyPiece { what: BodyContent::Node(node), formats: Arc::clone(formats) }
+    BodyPiece { what: BodyContent::Node(node.into()), formats: Arc::clone(formats) }
 }
 
 /// Whether an object is a node of XML.
 fn is_node(json: &Value) -> bool {
     [TYPE, ATTRIBUTES, CONTENT].iter().any(|key| json.get(key).is_some())
+}
+
+/// Whether an object has only the members of an element or of an XML text.
+pub(super) fn is_element(json: &Value) -> bool {
+    let is_member = |key: &String| [TYPE, ATTRIBUTES, CONTENT].contains(&key.as_str());
+    json.as_object().is_some_and(|node| node.keys().all(is_member))
 }
 
 /// Whether a list looks like nodes of XML. An empty object is an XML text without content.

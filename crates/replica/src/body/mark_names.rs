@@ -59,6 +59,11 @@ impl<'a> MarkNames<'a> {
         Ok(())
     }
 
+    /// Returns the number of a value that a client has sent.
+    pub(super) fn number_of(&self, value: &Any) -> u64 {
+        self.digests.of_given(value)
+    }
+
     /// Returns the name and the value under which the document has a mark that a client has sent.
     pub(super) fn find(&self, kind: &str, value: &Any) -> Option<(Arc<str>, Any)> {
         if self.names.is_empty() {

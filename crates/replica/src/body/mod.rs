@@ -163,12 +163,16 @@ impl DocumentBody {
         self.kind
     }
 
+    fn has_nodes(&self) -> bool {
+        self.json.as_array().is_some_and(|nodes| !nodes.is_empty())
+    }
+
     /// Returns what the root type becomes, whose content is `old`.
     fn kind_for(&self, old: &BodyNode) -> Result<BodyKind, BodyMismatch> {
         let Some(guess) = &self.guess else { return Ok(self.kind) };
         match old.root_kind() {
-            // The entries may be attributes, which an empty sequence may have.
-            Some(BodyKind::Map) if self.json.is_array() => {}
+            // The entries may be attributes, which an empty fragment may have.
+            Some(BodyKind::Map) if self.kind == BodyKind::Xml && self.has_nodes() => {}
             Some(present) => return Ok(present),
             None => {}
         }

@@ -98,7 +98,8 @@ pub(super) enum BodyContent {
     Embed(Any),
     /// A value of a list.
     Value(Any),
-    Node(BodyNode),
+    /// Shared, so that pieces are cheap to clone.
+    Node(Arc<BodyNode>),
 }
 
 impl BodyPiece {
@@ -207,7 +208,7 @@ impl BodyNode {
                 }
                 What::Value(value) => BodyContent::Value(value),
                 What::Type(shared) => {
-                    BodyContent::Node(Self::read_nested(&shared, txn, allowance, digests)?)
+                    BodyContent::Node(Self::read_nested(&shared, txn, allowance, digests)?.into())
                 }
             };
             node.push(BodyPiece { what, formats });
@@ -272,7 +273,7 @@ impl BodyNode {
         }
         for piece in &mut self.pieces {
             if let BodyContent::Node(node) = &mut piece.what {
-                node.digest(digests)?;
+                Arc::make_mut(node).digest(digests)?;
             }
         }
         self.digest_itself(digests)
@@ -325,7 +326,13 @@ impl BodyNode {
                 numbers.push(piece.number(digests)?);
             }
         }
-        Ok(digests.of(numbers))
+        // A root type may become a text or a list, in which an object is not the same.
+        let has = |is: fn(&BodyContent) -> bool| self.pieces.iter().any(|piece| is(&piece.what));
+        let kinds = (self.kind == BodyNodeKind::Root).then(|| {
+            let has_values = has(|what| matches!(what, BodyContent::Value(_)));
+            (has_values, has(|what| matches!(what, BodyContent::Embed(_))))
+        });
+        Ok(digests.of((numbers, kinds)))
     }
 
     /// Whether it has both a sequence and entries.

@@ -3,7 +3,7 @@
 //! An object of JSON may be a map, or a value, and a list may be a text, XML, a list, or a value. What a new tree has at a place becomes
 //! what the document has at that place. Places with the same path are one: all elements of a list, and all nodes of XML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use yrs::Any;
 
@@ -21,6 +21,8 @@ pub(super) struct Shape {
     /// Whether there are values that JSON shows as lists or objects.
     pub(super) has_plain: bool,
     entries: BTreeMap<String, Shape>,
+    /// The numbers of the maps.
+    map_numbers: BTreeSet<u64>,
     /// What is in lists, and in texts.
     elements: Option<Box<Shape>>,
     xml: Option<Box<XmlShape>>,
@@ -47,6 +49,7 @@ impl Shape {
             has_xml: false,
             has_plain: false,
             entries: BTreeMap::new(),
+            map_numbers: BTreeSet::new(),
             elements: None,
             xml: None,
         }
@@ -67,7 +70,10 @@ impl Shape {
 
     fn add(&mut self, node: &BodyNode) {
         match &node.kind {
-            BodyNodeKind::Map => self.has_maps = true,
+            BodyNodeKind::Map => {
+                self.has_maps = true;
+                self.map_numbers.insert(node.number());
+            }
             BodyNodeKind::List => self.has_lists = true,
             BodyNodeKind::Text => self.has_texts = true,
             BodyNodeKind::Fragment => self.has_fragments = true,
@@ -94,6 +100,12 @@ impl Shape {
 
     /// Notes the values in a node at places that have shared types too.
     fn note_values(&mut self, node: &BodyNode) {
+        if let Some(xml) = &mut self.xml {
+            xml.note_values(node);
+        }
+        if node.kind.is_xml() {
+            return;
+        }
         for (key, entry) in &node.entries {
             let Some(shape) = self.entries.get_mut(key) else { continue };
             match entry {
@@ -131,6 +143,11 @@ impl Shape {
         self.has_plain = true;
     }
 
+    /// Whether there is a map with this number.
+    pub(super) fn has_map(&self, number: u64) -> bool {
+        self.map_numbers.contains(&number)
+    }
+
     /// The shape of an entry of a map.
     pub(super) fn entry(&self, key: &str) -> &Self {
         self.entries.get(key).unwrap_or(&NO_SHAPE)
@@ -158,6 +175,26 @@ impl XmlShape {
             match child.kind.is_xml() {
                 true => self.add(child),
                 false => self.objects.add(child),
+            }
+        }
+    }
+
+    fn note_values(&mut self, node: &BodyNode) {
+        for (name, entry) in &node.entries {
+            let Some(shape) = self.attributes.get_mut(name) else { continue };
+            match entry {
+                BodyEntry::Node(inner) => shape.note_values(inner),
+                BodyEntry::Value(value) => shape.note_value(value),
+            }
+        }
+        for piece in &node.pieces {
+            match &piece.what {
+                BodyContent::Node(child) if child.kind.is_xml() => self.note_values(child),
+                BodyContent::Node(inner) => self.objects.note_values(inner),
+                BodyContent::Embed(value) | BodyContent::Value(value) => {
+                    self.objects.note_value(value);
+                }
+                BodyContent::Text(_) => {}
             }
         }
     }

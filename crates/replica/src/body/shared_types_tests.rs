@@ -11,7 +11,10 @@ use yrs::{
     XmlFragmentPrelim, XmlTextPrelim,
     any::Number,
     types::xml::XmlIn,
-    types::{Attrs, text::TextPrelim},
+    types::{
+        Attrs,
+        text::{TextPrelim, YChange},
+    },
     updates::decoder::Decode as _,
 };
 
@@ -273,6 +276,93 @@ fn objects_in_xml_are_read_once() {
     assert!(update.is_some());
     // A cost that grew with the product of both would take minutes.
     assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn xml_beside_maps_stays_what_it_is() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let list = txn.get_or_insert_array("list");
+        list.push_back(txn, MapPrelim::from([("type", "todo")]));
+        list.push_back(txn, XmlElementPrelim::empty("p"));
+        let done = MapPrelim::from([("type", In::from("todo")), ("done", In::from(true))]);
+        list.push_back(txn, done);
+        let xml = txn.get_or_insert_xml_fragment("xml");
+        let first = xml.push_back(txn, XmlElementPrelim::empty("p"));
+        first.insert_attribute(txn, "note", TextPrelim::new("shared"));
+        let second = xml.push_back(txn, XmlElementPrelim::empty("p"));
+        second.insert_attribute(txn, "note", object(&json!([1, 2])));
+    });
+    stays(&replica, "list", push(json!(1)));
+    stays(&replica, "xml", push(json!({ "type": "p" })));
+}
+
+#[test]
+fn a_root_type_becomes_a_text_or_a_list() {
+    let list = edited(&Replica::of(""), 1, |txn| {
+        let list = txn.get_or_insert_array("root");
+        list.push_back(txn, object(&json!({ "image": "x" })));
+    });
+    let text = edited(&Replica::of(""), 1, |txn| {
+        let text = txn.get_or_insert_text("root");
+        text.insert(txn, 0, "Hello");
+        text.insert_embed(txn, 5, object(&json!({ "image": "x" })));
+    });
+    let embed = json!({ "insert": { "image": "x" } });
+    for (replica, kind, tree) in [
+        (&list, BodyKind::Text, json!([embed, { "insert": "hi" }])),
+        (&list, BodyKind::Text, json!([embed])),
+        (&text, BodyKind::List, json!([{ "image": "x" }, 1])),
+        (&text, BodyKind::List, json!([{ "image": "x" }])),
+    ] {
+        let body = DocumentBody::new("root", Some(kind), tree.clone()).unwrap();
+        let (after, written) = copy(replica).replace_body(&body, &bounds());
+        assert!(written.unwrap().is_some(), "{tree}");
+        let after = after.unwrap();
+        // A text does not show the values of a list.
+        let root = after.doc.get_or_insert_text("root");
+        let is_text = !root.diff(&after.doc.transact(), YChange::identity).is_empty();
+        assert_eq!(is_text, kind == BodyKind::Text, "{tree}");
+    }
+}
+
+#[test]
+fn a_map_does_not_become_a_list_unless_it_is_told_to() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        txn.get_or_insert_map("settings").insert(txn, "a", 1);
+    });
+    for tree in [json!([1, 2]), json!([])] {
+        let body = DocumentBody::new("settings", None, tree).unwrap();
+        let refused = copy(&replica).replace_body(&body, &bounds()).1.err().unwrap();
+        assert!(refused.to_string().contains("is not an object"), "{refused}");
+    }
+}
+
+#[test]
+fn two_marks_of_a_kind_on_one_text_stay_two() {
+    let comment = |id: i64| json!({ "type": "comment", "attrs": { "id": id } });
+    let text =
+        |text: &str, marks: Vec<Value>| json!({ "type": "text", "text": text, "marks": marks });
+    let tree = json!([{ "type": "p", "content": [text("a", vec![comment(1)]), text("b", vec![comment(2)])] }]);
+    let (replica, _) = replaced(&Replica::of(""), "xml", tree);
+    let both = json!([{ "type": "p", "content": [text("a", vec![comment(1), comment(2)])] }]);
+    let (replica, _) = replaced(&replica, "xml", both.clone());
+    assert_eq!(shown(&replica, "xml"), both);
+}
+
+/// What each level keeps while those below it are written must not add up.
+#[test]
+fn deep_lists_take_memory_for_their_content_once() {
+    let values = |count: usize| -> Value { (0..count).map(Value::from).collect() };
+    let nested = |inner: Value| (0..80).fold(inner, |inner, _| json!([inner]));
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let mut list = txn.get_or_insert_array("list");
+        for _ in 0..80 {
+            list = list.push_back(txn, ArrayPrelim::default());
+        }
+        list.push_back(txn, 1);
+    });
+    let (after, _) = replaced(&replica, "list", nested(values(50_000)));
+    assert_eq!(shown(&after, "list"), nested(values(50_000)));
 }
 
 /// A shared type or a value, to be inserted into a document.

@@ -38,11 +38,14 @@ pub(super) fn with_unchanged<'n>(
             continue;
         }
         for (old, new) in old.pieces[op.old_range()].iter().zip(&mut pieces[op.new_range()]) {
-            let is_same_type = match (&old.what, &new.what) {
-                (BodyContent::Node(old), BodyContent::Node(new)) => old.kind == new.kind,
-                _ => false,
+            let stays = match (&old.what, &new.what) {
+                (BodyContent::Node(old), BodyContent::Node(new)) => old.kind != new.kind,
+                // A text becomes a list, or a list a text.
+                (BodyContent::Value(_), BodyContent::Embed(_))
+                | (BodyContent::Embed(_), BodyContent::Value(_)) => false,
+                _ => true,
             };
-            if !is_same_type {
+            if stays {
                 new.clone_from(old);
             }
         }

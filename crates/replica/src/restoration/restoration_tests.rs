@@ -146,10 +146,10 @@ fn an_embedded_string_is_no_text() {
         txn.get_or_insert_array("odd").insert(txn, 1, 1);
     });
     let name = "odd".to_owned();
-    for (present, then) in [(&odd, &empty), (&empty, &odd)] {
-        let (_, refused) = copy(present).restore(then, &bounds());
-        assert_eq!(refused.err(), Some(RestoreError::Unrestorable { name: name.clone() }));
-    }
+    let refused = copy(&empty).restore(&odd, &bounds()).1;
+    assert_eq!(refused.err(), Some(RestoreError::Unrestorable { name }));
+    // It can be removed.
+    restored(odd, &empty);
 }
 
 #[test]
@@ -238,6 +238,23 @@ fn a_long_document_comes_back_soon() {
     assert_eq!(replica.unwrap().content(), then.content());
     // A cost that grew with the square of the lines would take minutes.
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_the_earlier_version_lacks_need_not_be_written_again() {
+    let then = Replica::of("Hello");
+    let now = edited(&then, 1, |txn| {
+        let text = txn.get_or_insert_text("mixed");
+        text.insert(txn, 0, "a🎈b");
+        text.insert_embed(txn, 2, Any::from(true));
+        text.format(txn, 0, 2, bold());
+        let list = txn.get_or_insert_array("mixed");
+        list.push_back(txn, 7);
+        list.push_back(txn, MapPrelim::from([("x", "y")]));
+        list.push_back(txn, "a string");
+    });
+    let back = restored(now, &then);
+    assert_eq!(back.root_json("mixed"), None);
 }
 
 /// A change that an editor makes, as numbers that choose what it does and where.

@@ -44,11 +44,14 @@ impl SequenceWriter<'_, '_> {
         present: BranchPtr,
         new: &ElementSequence,
     ) -> Result<Vec<Element>, Failure> {
-        if new.elements.is_empty() {
-            self.clear(present)?;
-            return Ok(vec![]);
-        }
-        let mut old = ElementSequence::read(present, self.txn, &mut self.allowance)?;
+        let read = ElementSequence::read(present, self.txn, &mut self.allowance);
+        let mut old = match read {
+            Err(Failure::Unsupported) if new.elements.is_empty() => {
+                self.clear(present)?;
+                return Ok(vec![]);
+            }
+            old => old?,
+        };
         for _ in 0..MAX_PASSES {
             let writing = common_writing(&old, new);
             if writing.is_none() {
@@ -72,11 +75,12 @@ impl SequenceWriter<'_, '_> {
 
     /// Removes the sequence of a shared type, also one that could not be written again.
     fn clear(&mut self, present: BranchPtr) -> Result<(), Failure> {
-        let text = TextRef::from(present);
-        let length = text.len(self.txn);
+        // As a list: a text would leave the values of lists.
+        let list = ArrayRef::from(present);
+        let length = list.len(self.txn);
         self.until.budget.spend(1 + length as usize / UNITS_PER_STEP)?;
-        text.remove_range(self.txn, 0, length);
-        match text.len(self.txn) {
+        list.remove_range(self.txn, 0, length);
+        match list.len(self.txn) {
             0 => Ok(()),
             _ => Err(Failure::Unsupported),
         }
