@@ -22,7 +22,7 @@ use crate::{
 /// The title of the document that the demo page shows.
 const PAGE_TITLE: &str = "Welcome to coscribe";
 /// The root type that the editor of the demo page uses.
-const PAGE_ROOT: &str = "prosemirror";
+const PAGE_ROOT: &str = "default";
 /// The title of the plain text.
 const TEXT_TITLE: &str = "Project Alpha";
 /// The password of both users. It is public: the server prints it at every start.

@@ -222,14 +222,14 @@ async function storedIn(window, { id }, document) {
   }, `coscribe/${id}/${document}`);
   const doc = new Y.Doc();
   for (const update of updates) Y.applyUpdate(doc, Uint8Array.from(update));
-  return doc.getXmlFragment('prosemirror').toString().replace(/<[^>]*>/g, '');
+  return doc.getXmlFragment('default').toString().replace(/<[^>]*>/g, '');
 }
 
 /** Returns a document with letters that are a struct each, so that a server with low limits does not open it. */
 function heavyUpdate() {
   const doc = new Y.Doc();
   const [paragraph, text] = [new Y.XmlElement('paragraph'), new Y.XmlText()];
-  doc.getXmlFragment('prosemirror').insert(0, [paragraph]);
+  doc.getXmlFragment('default').insert(0, [paragraph]);
   paragraph.insert(0, [text]);
   for (let letter = 0; letter < 300; letter += 1) text.insert(0, 'x');
   return Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64');
@@ -579,13 +579,13 @@ test('both sides show the newest version, also after a restoration', async (t) =
 
 test('a document with its content in another root type is shown as such, and cannot be typed into', async (t) => {
   const doc = new Y.Doc();
-  doc.getXmlFragment('default').insert(0, [new Y.XmlElement('paragraph')]);
+  doc.getXmlFragment('blocknote').insert(0, [new Y.XmlElement('paragraph')]);
   doc.getArray('notes').push(['A note']);
   const imported = await createFromUpdate('Imported', Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64'));
   const mutation = 'mutation { createDocument(title: "Chosen", root: "chosen") { id } }';
   const chosen = data(await alice.run(mutation)).createDocument.id;
   const plain = (await createDocument(alice, 'Plain', 'Text')).id;
-  for (const [document, root] of Object.entries({ [imported]: 'default', [plain]: 'content', [chosen]: 'chosen' })) {
+  for (const [document, root] of Object.entries({ [imported]: 'blocknote', [plain]: 'content', [chosen]: 'chosen' })) {
     const words = `This document has its content in \`${root}\`, which this page does not show.`;
     const alices = await Side.openAlone(t, document, 'Alice');
     await alices.expect('note', words);
@@ -596,8 +596,8 @@ test('a document with its content in another root type is shown as such, and can
   }
 
   // Other root types beside the content do not count.
-  doc.getXmlFragment('default').delete(0, 1);
-  doc.getXmlFragment('prosemirror').insert(0, [new Y.XmlElement('paragraph')]);
+  doc.getXmlFragment('blocknote').delete(0, 1);
+  doc.getXmlFragment('default').insert(0, [new Y.XmlElement('paragraph')]);
   const beside = await createFromUpdate('Beside notes', Buffer.from(Y.encodeStateAsUpdate(doc)).toString('base64'));
   const alices = await Side.openAlone(t, beside, 'Alice');
   await alices.type('Typed');

@@ -14,7 +14,7 @@ import { Server } from './support/server.js';
 
 /** The editors of the guide, and where GraphQL shows their document: in the text `content`, or in a root beside it. */
 const ROOTS = {
-  tiptap: 'prosemirror',
+  tiptap: 'default',
   blocknote: 'blocknote',
   prosemirror: 'prosemirror',
   lexical: 'root',

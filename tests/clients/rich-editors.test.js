@@ -21,7 +21,7 @@ import { readRoot } from './support/yjs-json.js';
 
 /** The editors, and the root type that each one uses in the examples of the guide. */
 const EDITORS = {
-  tiptap: ['prosemirror', Y.XmlFragment],
+  tiptap: ['default', Y.XmlFragment],
   blocknote: ['blocknote', Y.XmlFragment],
   lexical: ['root', Y.XmlText],
   quill: ['content', Y.Text],

@@ -19,29 +19,38 @@ export type Status =
   | { kind: 'opening' }
   /** The server has not acknowledged all changes yet. */
   | { kind: 'saving' }
-  /** Everything is stored. The version is that of the last own change, if there is one. */
-  | { kind: 'saved'; version: number | undefined }
+  /** Everything is stored. `hasSaved` is whether the server has acknowledged something from here; the version is the newest known. */
+  | { kind: 'saved'; hasSaved: boolean; version: number | undefined }
   /** The server has refused a change, which is kept here only. */
   | { kind: 'unsaved'; reason: string }
   /** There is no connection. Changes survive a reload only if the browser keeps a copy. */
   | { kind: 'offline'; keepsCopy: boolean }
   /** The connection is lost, or the server does not admit the user for now, for this reason. */
   | { kind: 'reconnecting'; reason: string | undefined }
-  /** The server refuses the user, or the copy: it belongs to another history of the document, or cannot be used. */
-  | { kind: 'refused'; reason: string; cause: Refusal };
+  /** The server does not open the document, or has closed it. Reloading the page tries again. */
+  | { kind: 'refused'; reason: string; cause: Refusal; keepsCopy: boolean };
 
-/** Why the server refuses: it does not open the document, the user has lost the access, or the copy cannot be used. */
-export type Refusal = 'not opened' | 'changed access' | 'copy';
+/**
+ * Why the document is not open: the server has not opened it, the user has lost the access, the copy belongs to another history of
+ * the document, or the server cannot go on with the document, for example after a fault. Only a copy of another history is useless.
+ */
+export type Refusal = 'not opened' | 'changed access' | 'other history' | 'closed';
 
 /** The code of the provider for a document that the server has closed. The socket stays open. */
 const DOCUMENT_CLOSED = 1000;
+
+/** The reason of the server for a copy of another history: the document was compacted, or a backup of it was restored. */
+const OTHER_HISTORY = 'unrelated_history';
 
 /** The code with which the server closes a connection for a reason that may pass, such as a limit. */
 const TRY_AGAIN_LATER = 1013;
 
 /** Messages of the server itself begin with this, and are JSON. */
 const SERVER_MESSAGE = 'coscribe:';
-type ServerMessage = { type: 'saved'; version: number } | { type: 'notice'; message: string };
+type ServerMessage =
+  | { type: 'saved'; version: number }
+  // The reason is there if the server closes the document.
+  | { type: 'notice'; message: string; reason?: string };
 
 export class Collaboration {
   readonly doc = new Y.Doc();
@@ -54,7 +63,10 @@ export class Collaboration {
   #wasOpen = false;
   #worksOffline = false;
   #keepsCopy = true;
+  #hasSaved = false;
+  /** The newest version that is known. */
   #version: number | undefined;
+  #question: ReturnType<typeof setTimeout> | undefined;
   #notice: string | undefined;
   #refusal: { reason: string; cause: Refusal } | undefined;
   /** Whether to connect no more, because the same connection would be refused again. */
@@ -84,10 +96,13 @@ export class Collaboration {
     this.provider.on('authenticationFailed', ({ reason }: { reason: string }) => this.#refused(reason));
     this.provider.on('close', ({ event }: { event: { code: number; reason: string } }) => this.#closed(event));
     this.provider.on('stateless', ({ payload }: { payload: string }) => this.#receive(payload));
-    for (const event of ['synced', 'status', 'unsyncedChanges', 'awarenessChange']) this.provider.on(event, this.#changed);
-    // A socket that was open when the network came back closes later.
-    this.provider.on('disconnect', () => this.#connect());
+    this.provider.on('synced', () => this.#synced());
+    for (const event of ['status', 'unsyncedChanges', 'awarenessChange']) this.provider.on(event, this.#changed);
     this.provider.attach();
+    this.doc.on('update', (_update: Uint8Array, origin: unknown) => {
+      if (origin === this.provider) this.#askVersionSoon();
+      this.#changed();
+    });
 
     // An open socket needs the new token before the old one expires.
     session.onRenewed(() => void (this.provider.isAuthenticated && this.provider.sendToken()));
@@ -104,7 +119,7 @@ export class Collaboration {
   }
 
   get status(): Status {
-    if (this.#refusal) return { kind: 'refused', ...this.#refusal };
+    if (this.#refusal) return { kind: 'refused', ...this.#refusal, keepsCopy: this.#keepsCopy };
     if (this.isOffline) return { kind: 'offline', keepsCopy: this.#keepsCopy };
     if (!this.provider.isAuthenticated || !this.provider.synced) {
       const isNew = !this.#wasOpen && !this.#obstacle;
@@ -113,7 +128,12 @@ export class Collaboration {
     if (this.#notice) return { kind: 'unsaved', reason: this.#notice };
     // The server acknowledges a change when it is stored, not when it is received.
     if (this.#mayEdit && this.provider.hasUnsyncedChanges) return { kind: 'saving' };
-    return { kind: 'saved', version: this.#version };
+    return { kind: 'saved', hasSaved: this.#hasSaved, version: this.#version };
+  }
+
+  /** Whether the document was received from the server. */
+  get wasOpen(): boolean {
+    return this.#wasOpen;
   }
 
   /** Whether the user may edit: the level that the server told last. */
@@ -146,16 +166,47 @@ export class Collaboration {
 
   /** Connects or disconnects, as it should be now. */
   readonly #connect = (): void => {
-    if (this.isOffline || this.#isOver) this.#socket.disconnect();
-    else void this.#socket.connect();
+    if (this.isOffline || this.#isOver) {
+      this.#socket.disconnect();
+    } else {
+      // With this, a socket that is still closing is opened again later. The provider itself waits longer after each failure.
+      this.#socket.shouldConnect = true;
+      void this.#socket.connect();
+    }
     this.#changed();
   };
 
   #authenticated(scope: string): void {
     this.#mayEdit = scope === 'read-write';
-    this.#wasOpen = true;
     this.#refusal = this.#obstacle = undefined;
     this.#changed();
+  }
+
+  #synced(): void {
+    this.#wasOpen = true;
+    void this.#askVersion();
+    this.#changed();
+  }
+
+  /** Asks for the newest version in a moment. The server tells the versions of own changes only. */
+  #askVersionSoon(): void {
+    this.#question ??= setTimeout(() => {
+      this.#question = undefined;
+      void this.#askVersion();
+    }, 1000);
+  }
+
+  async #askVersion(): Promise<void> {
+    const query = 'query ($id: ID!) { document(id: $id) { version } }';
+    type Answer = { document: { version: number } | null };
+    // After a failure, the next change asks again.
+    const answer = await this.session.run<Answer>(query, { id: this.documentId }).catch(() => undefined);
+    if (answer?.document) this.#noteVersion(answer.document.version);
+    this.#changed();
+  }
+
+  #noteVersion(version: number): void {
+    this.#version = Math.max(version, this.#version ?? 0);
   }
 
   /** Returns a token. Without a network it waits for one: the provider takes an error for a refusal. */
@@ -188,9 +239,8 @@ export class Collaboration {
 
   #closed({ code, reason }: { code: number; reason: string }): void {
     if (code === DOCUMENT_CLOSED) {
-      // The server gives a reason when it closes one document: the access is lost, which it has said already, or the copy belongs
-      // to another history, or is damaged.
-      if (reason) this.#end(reason, 'copy');
+      // The server gives a reason when it closes one document. It has said more already.
+      if (reason) this.#end(reason, 'closed');
     } else if (code >= 4400 && code < 4500) {
       this.#end(reason);
     } else if (!this.#isOver) {
@@ -205,8 +255,11 @@ export class Collaboration {
     if (!payload.startsWith(SERVER_MESSAGE)) return;
     const message: ServerMessage = JSON.parse(payload.slice(SERVER_MESSAGE.length));
     if (message.type === 'saved') {
-      this.#version = message.version;
+      this.#noteVersion(message.version);
+      this.#hasSaved = true;
       this.#notice = undefined;
+    } else if (message.type === 'notice' && message.reason) {
+      this.#end(message.message, message.reason === OTHER_HISTORY ? 'other history' : 'closed');
     } else if (message.type === 'notice') {
       this.#notice = message.message;
     }

@@ -6,30 +6,22 @@ import CollaborationCaret from '@tiptap/extension-collaboration-caret';
 import { Placeholder } from '@tiptap/extensions';
 import StarterKit from '@tiptap/starter-kit';
 
+import { describeHiddenBody, FIELD } from './body';
 import type { Collaboration as OpenDocument } from './collaboration';
 import { element, icon, type IconName } from './dom';
 
-/** The root type of the Yjs document that has the content. */
-export const FIELD = 'prosemirror';
-
 export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
   const { id, name } = open.session.account;
+  const note = element('p', { class: 'note', role: 'status' });
+  place.append(note);
+  // A document whose content is elsewhere is read-only, because what is typed here would be beside that content.
+  const mayType = () => open.wasOpen && open.mayEdit && note.textContent === '';
+  const mode = () => ({ editable: mayType(), editorProps: { attributes: attributesOf(name, mayType()) } });
   const editor = new Editor({
     element: place,
     // The styles of the page include those of Tiptap, which its policy would refuse otherwise.
     injectCSS: false,
-    editable: open.mayEdit,
-    editorProps: {
-      attributes: () => ({
-        'aria-label': `Document, as ${name}`,
-        'aria-description': 'Escape leads to the toolbar',
-        'aria-multiline': 'true',
-        'aria-readonly': String(!open.mayEdit),
-        class: 'prose',
-        role: 'textbox',
-        tabindex: '0',
-      }),
-    },
+    ...mode(),
     extensions: [
       // Collaboration has its own undo, which reverts local changes only. A trailing node would be a change by those who may
       // only read.
@@ -54,10 +46,35 @@ export function createEditor(open: OpenDocument, place: HTMLElement): Editor {
     const moved = new Set(updated.map((client) => states.get(client)?.user?.id));
     for (const caret of place.querySelectorAll<HTMLElement>('.caret')) if (moved.has(caret.dataset.user)) showNameAgain(caret);
   });
+  editor.on('transaction', () => keepNamesInside(place));
   open.subscribe(() => {
-    if (editor.isEditable !== open.mayEdit) editor.setEditable(open.mayEdit, false);
+    const words = describeHiddenBody(open.doc) ?? '';
+    if (note.textContent !== words) note.textContent = words;
+    if (editor.isEditable !== mayType()) editor.setOptions(mode());
   });
   return editor;
+}
+
+/** Returns the attributes of the text. Tiptap ignores a function in their place until the options change. */
+function attributesOf(name: string, isEditable: boolean): Record<string, string> {
+  return {
+    'aria-label': `Document, as ${name}`,
+    'aria-description': 'Escape leads to the toolbar',
+    'aria-multiline': 'true',
+    'aria-readonly': String(!isEditable),
+    class: 'prose',
+    role: 'textbox',
+    tabindex: '0',
+  };
+}
+
+/** A name stands on the right of its caret, or on the left if the sheet ends before. */
+function keepNamesInside(place: HTMLElement): void {
+  const { right } = place.getBoundingClientRect();
+  for (const name of place.querySelectorAll<HTMLElement>('.caret-name')) {
+    const start = name.parentElement!.getBoundingClientRect().left;
+    name.classList.toggle('on-left', start + name.offsetWidth > right);
+  }
 }
 
 /** The name at a caret fades away some time after the caret has moved. */

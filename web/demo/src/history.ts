@@ -4,8 +4,8 @@ import { DOMSerializer, type Schema } from '@tiptap/pm/model';
 import { yXmlFragmentToProseMirrorRootNode } from '@tiptap/y-tiptap';
 import * as Y from 'yjs';
 
+import { describeHiddenBody, FIELD } from './body';
 import { element, icon } from './dom';
-import { FIELD } from './editor';
 import { messageOf, type Session } from './session';
 
 interface Entry {
@@ -46,7 +46,7 @@ export class HistoryPanel {
   readonly element: HTMLElement;
   readonly #options: Options;
   readonly #entries = element('ol', { class: 'entries' });
-  readonly #older = button('Show older', 'quiet', () => this.#attempt(this.#loadMore()));
+  readonly #older = button('Show older', 'quiet', () => this.#attempt(this.#load(this.#cursor)));
   readonly #caption = element('p', { class: 'caption', 'aria-live': 'polite' });
   readonly #slider = element('input', {
     type: 'range',
@@ -110,9 +110,7 @@ export class HistoryPanel {
   }
 
   async #loadNewest(): Promise<void> {
-    this.#entries.replaceChildren();
-    this.#cursor = null;
-    const [newest] = await this.#loadMore();
+    const [newest] = await this.#load(null);
     this.#newest = newest?.toVersion ?? 0;
     if (newest) await this.#choose(newest);
   }
@@ -135,8 +133,10 @@ export class HistoryPanel {
     return documentHistory;
   }
 
-  async #loadMore(): Promise<Entry[]> {
-    const documentHistory = await this.#loadPage(this.#cursor);
+  /** Shows the entries after a cursor below the others, or without one the newest entries in place of all. */
+  async #load(after: string | null): Promise<Entry[]> {
+    const documentHistory = await this.#loadPage(after);
+    if (after === null) this.#entries.replaceChildren();
     this.#cursor = documentHistory.pageInfo.endCursor;
     this.#older.hidden = !documentHistory.pageInfo.hasNextPage;
     this.#entries.append(...documentHistory.nodes.map((entry) => this.#item(entry)));
@@ -178,7 +178,9 @@ export class HistoryPanel {
     Y.applyUpdate(doc, Uint8Array.from(atob(documentAt.update), (character) => character.charCodeAt(0)));
     const root = yXmlFragmentToProseMirrorRootNode(doc.getXmlFragment(FIELD), schema);
     this.#version.replaceChildren(DOMSerializer.fromSchema(schema).serializeFragment(root.content));
-    if (root.content.size === 0) this.#version.append(element('p', { class: 'empty' }, 'The document was empty.'));
+    const hidden = describeHiddenBody(doc);
+    if (hidden) this.#version.prepend(element('p', { class: 'empty', role: 'status' }, hidden));
+    else if (root.content.size === 0) this.#version.append(element('p', { class: 'empty' }, 'The document was empty.'));
     const now = version === this.#newest ? ', the newest' : '';
     this.#caption.textContent = `Version ${version}${now}, by ${authorOf(this.#chosen)}`;
     this.#restore.hidden = !mayEdit();

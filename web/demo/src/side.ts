@@ -20,12 +20,12 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
   const people = element('ul', { class: 'people', 'aria-label': 'Who is here' });
   const status = element('p', { class: 'status' });
   const access = element('p', { class: 'access', role: 'status' });
-  const discardAndReload = async () => {
-    const { status } = open;
-    if (status.kind === 'refused' && status.cause === 'copy') await open.discardCopy();
+  const isUseless = ({ status } = open) => status.kind === 'refused' && status.cause === 'other history';
+  const reloadPage = async () => {
+    if (isUseless()) await open.discardCopy();
     location.reload();
   };
-  const reload = element('button', { type: 'button', class: 'quiet', hidden: true, click: () => void discardAndReload() });
+  const reload = element('button', { type: 'button', class: 'quiet', hidden: true, click: () => void reloadPage() });
 
   const sheet = element('div', { class: 'sheet' });
   const editor = createEditor(open, sheet);
@@ -65,7 +65,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
     'section',
     { class: 'side', 'aria-label': name },
     element('header', { class: 'who' }, people, ...links),
-    element('div', { class: 'tools' }, toolbar, offlineButton, historyButton),
+    element('div', { class: 'tools' }, toolbar, element('div', { class: 'switches' }, offlineButton, historyButton)),
     element('div', { class: 'desk' }, title, sheet, history.element),
     element('footer', {}, status, access, reload),
   );
@@ -78,7 +78,7 @@ export function createSide(session: Session, documentId: string, ...links: HTMLE
     // Every key changes this line between two texts, which nobody wants to listen to.
     status.ariaLive = ['saving', 'saved', 'opening'].includes(open.status.kind) ? 'off' : 'polite';
     reload.hidden = open.status.kind !== 'refused';
-    reload.textContent = open.status.kind === 'refused' && open.status.cause === 'copy' ? 'Discard this copy and reload' : 'Reload';
+    reload.textContent = isUseless() ? 'Discard this copy and reload' : 'Reload';
     offlineButton.ariaPressed = String(open.isOffline);
     people.replaceChildren(...open.people.map((person) => createPerson(person, person.id === session.account.id)));
 
@@ -118,7 +118,8 @@ function createPerson({ name, color }: { name: string; color: string }, isUser: 
 const REFUSALS: Record<Refusal, string> = {
   'not opened': 'Not opened',
   'changed access': 'Your access changed',
-  copy: 'Closed',
+  'other history': 'Closed',
+  closed: 'Closed',
 };
 
 function describe(status: Status): string {
@@ -127,15 +128,22 @@ function describe(status: Status): string {
       return 'Opening…';
     case 'saving':
       return 'Saving…';
-    case 'saved':
-      return status.version === undefined ? 'Up to date' : `Saved · version ${status.version}`;
+    case 'saved': {
+      const words = status.hasSaved ? 'Saved' : 'Up to date';
+      return status.version === undefined ? words : `${words} · version ${status.version}`;
+    }
     case 'unsaved':
       return `Not saved: ${status.reason}`;
     case 'offline':
-      return status.keepsCopy ? 'Offline, changes kept here' : 'Offline, changes kept here until you close this page';
+      return `Offline, ${describeCopy(status)}`;
     case 'reconnecting':
       return status.reason ? `Reconnecting: ${status.reason}` : 'Reconnecting…';
     case 'refused':
+      if (status.cause === 'closed') return `Closed, ${describeCopy(status)}: ${status.reason}`;
       return `${REFUSALS[status.cause]}: ${status.reason}`;
   }
+}
+
+function describeCopy({ keepsCopy }: { keepsCopy: boolean }): string {
+  return keepsCopy ? 'changes kept here' : 'changes kept here until you close this page';
 }

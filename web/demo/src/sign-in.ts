@@ -6,6 +6,9 @@ import { messageOf, Session, type SignIn } from './session';
 
 const KEY = 'coscribe.sign-in';
 
+/** The rule of the server for passwords. */
+const PASSWORD_RULE = '8 to 1024 bytes: one for each English letter, up to four for each other character.';
+
 /** Forgets the sign-in of this tab, for example when it has ended on the server. */
 export function forgetSession(): void {
   sessionStorage.removeItem(KEY);
@@ -36,13 +39,18 @@ export function createSignIn(onSession: (session: Session) => void): HTMLElement
   const email = labelled('E-mail address', field({ name: 'email', type: 'email', autocomplete: 'username' }));
   const secret = field({ name: 'password', type: 'password' });
   const password = labelled('Password', secret);
+  const rule = element('p', { class: 'hint', id: 'password-rule' }, PASSWORD_RULE);
+  const heading = element('h1');
   const submit = element('button', { class: 'primary' }, 'Sign in');
   const switchForm = () => showRegistration(name.hidden);
   const other = element('button', { type: 'button', class: 'quiet', click: switchForm }, 'Create an account');
   const showRegistration = (isNew: boolean) => {
-    name.hidden = !isNew;
+    name.hidden = rule.hidden = !isNew;
+    if (isNew) secret.setAttribute('aria-describedby', rule.id);
+    else secret.removeAttribute('aria-describedby');
     secret.autocomplete = isNew ? 'new-password' : 'current-password';
     error.textContent = '';
+    heading.textContent = isNew ? 'Create an account' : 'Sign in to coscribe';
     submit.textContent = isNew ? 'Create the account' : 'Sign in';
     other.textContent = isNew ? 'I have an account' : 'Create an account';
   };
@@ -58,8 +66,8 @@ export function createSignIn(onSession: (session: Session) => void): HTMLElement
       error.textContent = messageOf(cause);
     }
   };
-  const fields = [name, email, password, error, submit, other];
-  const form = element('form', { class: 'card', submit: enter }, element('h1', {}, 'Sign in to coscribe'), ...fields);
+  const fields = [name, email, password, rule, error, submit, other];
+  const form = element('form', { class: 'card', submit: enter }, heading, ...fields);
   showRegistration(false);
   return form;
 }
