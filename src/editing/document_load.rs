@@ -13,25 +13,21 @@ use replica::LOADED_SHARE;
 use tokio::time::Instant;
 
 use super::{
-    LoadError, Replica, StateError,
+    LoadError, StateError,
     closed_off::TooHeavy,
-    loader::{DocumentLoader, MAX_INLINE_BYTES, off_thread},
+    loader::{DocumentLoader, MAX_INLINE_BYTES},
+    snapshot_size::SnapshotSize,
     stoppable::{Unfinished, run_stoppable},
 };
 use crate::{
     domain::{Budget, DocumentId, Exhausted, Party, Version},
     fair_queue::FairPermit,
     memory::LoadMemory,
-    store::{Snapshot, SnapshotState},
-    wire::yjs::Outline,
+    store::Snapshot,
 };
 
 /// The longest time for which loading a document waits for its turns and for memory, all together.
 const MAX_WAIT: Duration = Duration::from_secs(30);
-
-/// Cost model: a struct costs as much as this many bytes of text. So a document of 2,000 structs is large: if each is compared
-/// with every other one, that takes a tenth of a second.
-const STRUCT_COST: usize = 32;
 
 /// The highest cost of a document of medium size.
 const MAX_MEDIUM_COST: usize = 2 * 1024 * 1024;
@@ -108,14 +104,6 @@ struct LoadPlace {
     class: LoadClass,
     _permit: FairPermit<Party>,
     memory: LoadMemory,
-}
-
-/// The size of a snapshot.
-#[derive(Debug, Clone, Copy)]
-struct SnapshotSize {
-    bytes: usize,
-    structs: usize,
-    values: usize,
 }
 
 /// One document being loaded.
@@ -207,7 +195,7 @@ impl<'a> DocumentLoad<'a> {
     /// # Errors
     /// [`LoadError::Busy`]. [`LoadError::TooHeavy`] if the document was closed off meanwhile.
     pub(super) async fn expect_snapshot(&mut self, bytes: usize) -> Result<(), LoadError> {
-        let size = SnapshotSize { bytes, structs: 0, values: 0 };
+        let size = SnapshotSize::of_bytes(bytes);
         self.take_place(size.cost()).await?;
         match &mut self.place {
             Some(place) if place.class != LoadClass::Heavy => place.memory.count(size.memory()),
@@ -227,7 +215,7 @@ impl<'a> DocumentLoad<'a> {
         snapshot: Snapshot,
     ) -> Result<Option<(Snapshot, usize)>, LoadError> {
         self.snapshot = Some(snapshot.version);
-        let (snapshot, size) = measured(snapshot).await?;
+        let (snapshot, size) = SnapshotSize::measure(snapshot).await?;
         if size.structs as u64 > self.steps {
             return Err(LoadError::TooHeavy(self.out_of_structs()));
         }
@@ -389,39 +377,6 @@ impl<'a> DocumentLoad<'a> {
     fn out_of_time(&self) -> TooHeavy {
         TooHeavy::Time { limit: self.loader.bounds().within }
     }
-}
-
-impl SnapshotSize {
-    /// The cost of loading it, in bytes.
-    fn cost(self) -> usize {
-        self.bytes.saturating_add(self.structs.saturating_mul(STRUCT_COST))
-    }
-
-    /// The memory that loading it takes, in bytes: the encoded state and the replica.
-    fn memory(self) -> usize {
-        self.bytes.saturating_add(Replica::memory_of(self.bytes, self.structs, self.values))
-    }
-}
-
-/// Counts the structs of a snapshot.
-async fn measured(snapshot: Snapshot) -> Result<(Snapshot, SnapshotSize), LoadError> {
-    let bytes = match &snapshot.state {
-        SnapshotState::Yjs(state) => state.len(),
-        SnapshotState::Plain(text) => {
-            let size = SnapshotSize { bytes: text.len(), structs: 0, values: 0 };
-            return Ok((snapshot, size));
-        }
-    };
-    off_thread(bytes, move || {
-        let outline = match &snapshot.state {
-            // One that cannot be read is refused when it is loaded.
-            SnapshotState::Yjs(state) => Outline::read(state, usize::MAX).unwrap_or_default(),
-            SnapshotState::Plain(_) => Outline::default(),
-        };
-        let (structs, values) = (outline.struct_count(), outline.values());
-        (snapshot, SnapshotSize { bytes, structs, values })
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
     editing::{CorruptDocument, Replica, version_difference::VersionPair},
     memory::{DocumentMemory, MemoryBounds},
     metrics::Metrics,
-    store::{NewAccount, Store, test_store},
+    store::{NewAccount, SnapshotState, Store, test_store},
 };
 
 const BOUNDS: LoadBounds =
@@ -206,7 +206,7 @@ async fn a_small_state_of_many_structs_is_large() {
 
 async fn cost_of(state: Vec<u8>) -> usize {
     let snapshot = Snapshot { version: Version::FIRST, state: SnapshotState::Yjs(state) };
-    measured(snapshot).await.unwrap().1.cost()
+    SnapshotSize::measure(snapshot).await.unwrap().1.cost()
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ pub(crate) mod relayed_updates;
 mod request;
 pub(crate) mod reversal;
 mod snapshot_search;
+mod snapshot_size;
 pub(crate) mod snapshot_writer;
 mod stage;
 mod stoppable;

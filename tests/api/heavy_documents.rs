@@ -126,7 +126,7 @@ async fn editors_of_a_document_that_cannot_be_read_do_not_come_back_for_it() {
     let document = alice.create_document("Broken", "text").await;
     server.terminate().await;
     {
-        let file = folder.path().join("coscribe.db");
+        let file = folder.path().join("data/coscribe.db");
         let database = Database::connect(format!("sqlite://{}", file.display())).await.unwrap();
         let id = document.to_string().replace('-', "");
         let broken = format!(
