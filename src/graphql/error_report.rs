@@ -190,8 +190,8 @@ pub(super) fn report_edit(error: &EditError) -> ErrorReport {
              the version with `documentAt`, and write what you need again."
         )),
         EditError::Irreplaceable { name } => ErrorReport::bad_input(format!(
-            "The root type {name:?} has content at `baseVersion` that cannot be compared with the new content. Nothing was \
-             stored. Change it with an editor, or with `applyUpdate`."
+            "The root type {name:?} has content at `baseVersion` that JSON does not show completely, or that cannot be compared with \
+             the new content. Nothing was stored. Change it with an editor, or with `applyUpdate`."
         )),
         EditError::BodyMismatch(mismatch) => ErrorReport::bad_input(format!("{mismatch}.")),
         EditError::OtherBody { root } => ErrorReport::bad_input(format!(

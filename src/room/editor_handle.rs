@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{EditorAwareness, RoomHandle, Seat};
-use crate::{domain::Version, wire::yjs::ClientClocks};
+use super::{EditorAwareness, KnownContent, RoomHandle, Seat};
+use crate::wire::yjs::ClientClocks;
 
 /// The seat of a Yjs editor, as its session uses it. Cheap to clone; it does not hold the seat.
 #[derive(Clone)]
@@ -46,9 +46,9 @@ impl EditorHandle {
         self.room.send_step_1(self.seat.id()).await;
     }
 
-    /// Returns the head of the document if it has everything in these updates of a reader, as after a restart of a page that keeps an
+    /// Returns what the document has if it has everything in these updates of a reader, as after a restart of a page that keeps an
     /// offline copy. `None` if it has not, or the seat ends meanwhile.
-    pub async fn find_known(&self, updates: Vec<Bytes>) -> Option<Version> {
+    pub async fn find_known(&self, updates: Vec<Bytes>) -> Option<KnownContent> {
         self.room.find_known(self.seat.id(), updates).await
     }
 

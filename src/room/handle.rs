@@ -20,10 +20,10 @@ use super::{
             CheckKnown, SendAwareness, SendStateless, SendStep1, SendStep2, UpdateAwareness,
         },
     },
-    delivery::editors::KnownCheck,
+    delivery::editors::{KnownCheck, KnownContent},
 };
 use crate::{
-    domain::{AccessChange, Cursor, SessionId, UserId, Version},
+    domain::{AccessChange, Cursor, SessionId, UserId},
     editing::{
         EditRequest,
         queue::{QueuedEdit, Reception},
@@ -138,9 +138,13 @@ impl RoomHandle {
         }
     }
 
-    /// Returns the head of the document if the document has everything in these updates of a reader. `None` as well if the seat ends
+    /// Returns what the document has if it has everything in these updates of a reader. `None` as well if the seat ends
     /// meanwhile.
-    pub(super) async fn find_known(&self, seat: SeatId, updates: Vec<Bytes>) -> Option<Version> {
+    pub(super) async fn find_known(
+        &self,
+        seat: SeatId,
+        updates: Vec<Bytes>,
+    ) -> Option<KnownContent> {
         let (reply, answer) = oneshot::channel();
         let check = CheckKnown { seat, check: KnownCheck { updates, reply } };
         if self.address.send(self.queued(check)).await.is_err() {

@@ -36,6 +36,7 @@ pub use creation::{DocumentDraft, DraftContent};
 pub use delivery::{
     audience::AudienceKey,
     confirmation::Confirmation,
+    editors::KnownContent,
     render::{
         EncodedFields, LargeFields, MakeRenderer, Render, RenderError, SharedEvent, SharedJson,
     },

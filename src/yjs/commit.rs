@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     domain::{AccessLevel, Version},
-    editing::{EditKind, EditRequest, StoredEdit},
-    room::EditorHandle,
+    editing::{Acknowledgement, EditKind, EditRequest, StoredEdit},
+    room::{EditorHandle, KnownContent},
     session::{SavedUpdates, StepOutcome},
     store::StoreError,
 };
@@ -28,8 +28,12 @@ pub(super) async fn commit(
     let stored = match seat.may_edit() {
         true => parts.rooms.edit(request).await,
         false => match find_known(seat, request).await {
-            Some(version) => {
-                let saved = SavedUpdates { version, state_vector: None, updates: updates_stored };
+            Some((KnownContent { head, state_vector }, wants_state_vector)) => {
+                if wants_state_vector {
+                    acknowledge(head);
+                }
+                let state_vector = wants_state_vector.then_some(state_vector);
+                let saved = SavedUpdates { version: head, state_vector, updates: updates_stored };
                 return StepOutcome::Stored { saved, notice: None };
             }
             None => Err(StoreError::Denied.into()),
@@ -79,11 +83,14 @@ pub(super) async fn commit(
     }
 }
 
-/// Returns the head of the document if it has everything that a reader has sent: a page that keeps an offline copy sends that copy when
-/// it opens.
-async fn find_known(seat: &EditorHandle, request: EditRequest) -> Option<Version> {
+/// Returns what the document has if it has everything that a reader has sent: a page that keeps an offline copy sends that copy when it
+/// opens. Also whether the reader wants the state vector.
+async fn find_known(seat: &EditorHandle, request: EditRequest) -> Option<(KnownContent, bool)> {
     match request.kind {
-        EditKind::Merge { updates, .. } => seat.find_known(updates).await,
+        EditKind::Merge { updates, acknowledgement } => {
+            let known = seat.find_known(updates).await?;
+            Some((known, acknowledgement != Acknowledgement::None))
+        }
         _ => None,
     }
 }

@@ -123,7 +123,8 @@ fn sequence_json(
     allowance: &mut JsonAllowance,
 ) -> Result<Value, JsonTooLarge> {
     let chunks = chunks(&TextRef::from(branch), txn);
-    if chunks.iter().any(is_text) {
+    // The values of lists are no chunks of a text.
+    if chunks.iter().any(|chunk| matches!(chunk.insert, Out::Any(_))) {
         return steps(&chunks, txn, allowance);
     }
     list_or_text_json(branch, txn, allowance)
@@ -219,12 +220,18 @@ pub(crate) fn shared_json(
             let mut node = Map::new();
             allowance.spend(element.tag().len())?;
             node.insert(TYPE.to_owned(), element.tag().to_string().into());
-            let content = nodes(element.children(txn), txn, allowance)?;
+            // The iterator of the library ends at the first child that is no XML.
+            let branch = BranchPtr::from(AsRef::<Branch>::as_ref(element));
+            allowance.check_values(TextRef::from(branch).len(txn))?;
+            let content = match list_values(branch, txn) {
+                Some(children) => nodes(children.into_iter(), txn, allowance)?,
+                None => nodes(element.children(txn), txn, allowance)?,
+            };
             describe(&mut node, element.as_ref(), content, txn, allowance)?;
             Ok(Value::Object(node))
         }
         Out::YXmlFragment(fragment) => {
-            Ok(Value::Array(nodes(fragment.children(txn), txn, allowance)?))
+            list_or_text_json(BranchPtr::from(AsRef::<Branch>::as_ref(fragment)), txn, allowance)
         }
         Out::YXmlText(text) => {
             let mut node = Map::new();

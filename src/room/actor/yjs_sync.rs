@@ -29,7 +29,7 @@ use crate::{
     room::{
         SeatEnd,
         delivery::{
-            editors::{KnownCheck, PendingSync},
+            editors::{KnownCheck, KnownContent, PendingSync},
             initial_sync::InitialSync,
         },
     },
@@ -38,6 +38,9 @@ use crate::{
 
 /// Cost model: one clock of a state vector costs as much as this many bytes of other work.
 const CLOCK_BYTES: usize = 16;
+
+/// Cost model: a byte of an update that is compared with the document costs as much as sending this many bytes.
+const CHECKED_BYTE_COST: usize = 8;
 
 /// What is to be put together for an editor.
 struct SyncJob {
@@ -218,7 +221,7 @@ impl Room {
             if let Some(KnownCheck { updates, .. }) = &check {
                 let bytes = updates.iter().map(Bytes::len).sum();
                 weight = weight.saturating_add(bytes);
-                self.count_walk(seat, bytes, state_bytes);
+                self.count_walk(seat, bytes.saturating_mul(CHECKED_BYTE_COST), state_bytes);
             }
             seats.push(seat);
             jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory });
@@ -315,7 +318,10 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
     for SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory } in jobs {
         if let Some(KnownCheck { updates, reply }) = check {
             // Nobody waits for it any longer if the session has ended.
-            let _ended = reply.send(replica.has_all_of(&updates).then_some(head));
+            let known = replica
+                .has_all_of(&updates)
+                .then(|| KnownContent { head, state_vector: replica.state_vector().into() });
+            let _ended = reply.send(known);
         }
         let step_2 = |frame, state_vector: &ClientClocks| {
             let has_nothing_unstored = tells_nothing_unstored && has_all(replica, state_vector);

@@ -33,8 +33,17 @@ pub(in crate::room) struct PendingSync {
 #[derive(Debug)]
 pub(in crate::room) struct KnownCheck {
     pub(in crate::room) updates: Vec<Bytes>,
-    /// Receives the head of the document if it has.
-    pub(in crate::room) reply: oneshot::Sender<Option<Version>>,
+    /// Receives what the document has if it has everything in them.
+    pub(in crate::room) reply: oneshot::Sender<Option<KnownContent>>,
+}
+
+/// What a document has.
+#[derive(Debug)]
+pub struct KnownContent {
+    /// Its head.
+    pub head: Version,
+    /// Its encoded state vector.
+    pub state_vector: Bytes,
 }
 
 struct Editor {

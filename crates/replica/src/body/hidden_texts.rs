@@ -39,7 +39,7 @@ pub(super) fn next_texts<'a>(
 
 fn plain_text(piece: &BodyPiece) -> Option<&BodyNode> {
     match &piece.what {
-        BodyContent::Node(node) if node.is_plain_text() => Some(node),
+        BodyContent::Node(node) if node.is_plain_text() && piece.formats.is_empty() => Some(node),
         BodyContent::Node(_)
         | BodyContent::Text(_)
         | BodyContent::Embed(_)

@@ -69,11 +69,34 @@ pub(super) struct BodyReader<'a> {
 }
 
 impl BodyReader<'_> {
-    /// Reads the content of a root type. One that has entries besides a sequence is an object with `attrs` and `content`.
+    /// Reads the content of a root type whose content is `old`. With `keeps_entries`, JSON without entries has those of `old`.
     ///
     /// # Errors
     /// [`BodyMismatch`].
-    pub(super) fn read(&self, kind: BodyKind, json: &Value) -> Result<ReadBody, BodyMismatch> {
+    pub(super) fn read_beside(
+        &self,
+        kind: BodyKind,
+        json: &Value,
+        old: &BodyNode,
+        keeps_entries: bool,
+    ) -> Result<BodyNode, BodyMismatch> {
+        let (mut root, has_entries) = self.read(kind, json)?;
+        if keeps_entries && !has_entries {
+            root.entries.clone_from(&old.entries);
+        }
+        Ok(root)
+    }
+
+    /// Reads the content of a root type. One that has entries besides a sequence is an object with `attrs` and `content`. Returns as well
+    /// whether the JSON has the entries.
+    ///
+    /// # Errors
+    /// [`BodyMismatch`].
+    pub(super) fn read(
+        &self,
+        kind: BodyKind,
+        json: &Value,
+    ) -> Result<(BodyNode, bool), BodyMismatch> {
         if json.is_string() {
             return Err(BodyMismatch::new("is a string. Send the JSON itself, not a text of it"));
         }
@@ -83,17 +106,17 @@ impl BodyReader<'_> {
                 return Err(BodyMismatch::new("is not an object, as the content of a map is"));
             };
             root.entries = self.map_entries(entries, self.shape, 1)?;
-            return Ok(ReadBody { root, has_entries: true });
+            return Ok((root, true));
         }
         let Some((attributes, content)) = attributes_and_content(json) else {
             let root = self.sequence(root, kind, json)?;
-            return Ok(ReadBody { root, has_entries: false });
+            return Ok((root, false));
         };
         let entries = self.map_entries(attributes, self.shape, 1);
         root.entries = entries.map_err(|mismatch| mismatch.within(".attrs"))?;
         let root = self.sequence(root, kind, content);
         let root = root.map_err(|mismatch| mismatch.within(".content"))?;
-        Ok(ReadBody { root, has_entries: true })
+        Ok((root, true))
     }
 
     /// Reads the sequence of a root type.
@@ -161,13 +184,6 @@ impl BodyReader<'_> {
         }
         Ok(node)
     }
-}
-
-/// The content of a root type, read from JSON.
-pub(super) struct ReadBody {
-    pub(super) root: BodyNode,
-    /// Whether the JSON has the entries of the root type. Otherwise it has only its sequence.
-    pub(super) has_entries: bool,
 }
 
 /// Checks that a level is not too deep.

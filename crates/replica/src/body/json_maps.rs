@@ -75,7 +75,7 @@ impl BodyReader<'_> {
         level: usize,
     ) -> Result<Option<BodyNode>, BodyMismatch> {
         match json {
-            Value::Object(_) if shape.has_xml && self.is_xml(json, shape) => {
+            Value::Object(_) if shape.has_xml && is_xml(json, shape) => {
                 self.xml(shape.xml()).nested(json, level).map(Some)
             }
             Value::Object(entries) if shape.has_maps => {
@@ -107,10 +107,9 @@ impl BodyReader<'_> {
             _ => Ok(None),
         }
     }
+}
 
-    /// Whether an object is XML where the document has XML, and perhaps maps with the members of XML.
-    fn is_xml(&self, json: &Value, shape: &Shape) -> bool {
-        let is_map = || !is_element(json) || shape.has_map(self.names.number_of(&any_of(json)));
-        are_nodes(slice::from_ref(json)) && !(shape.has_maps && is_map())
-    }
+/// Whether an object is XML where the document has XML, and perhaps maps.
+fn is_xml(json: &Value, shape: &Shape) -> bool {
+    are_nodes(slice::from_ref(json)) && (is_element(json) || !shape.has_maps)
 }

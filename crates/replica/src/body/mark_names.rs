@@ -12,7 +12,7 @@ use super::{
 use crate::content_json::mark_kind;
 
 /// The number of no attributes.
-const NO_ATTRIBUTES: u64 = 0;
+pub(super) const NO_ATTRIBUTES: u64 = 0;
 
 /// The names under which the document has its marks. The binding of ProseMirror appends a hash to the names of marks that may overlap
 /// with others of their kind, which JSON does not show.
@@ -59,11 +59,6 @@ impl<'a> MarkNames<'a> {
         Ok(())
     }
 
-    /// Returns the number of a value that a client has sent.
-    pub(super) fn number_of(&self, value: &Any) -> u64 {
-        self.digests.of_given(value)
-    }
-
     /// Returns the name and the value under which the document has a mark that a client has sent.
     pub(super) fn find(&self, kind: &str, value: &Any) -> Option<(Arc<str>, Any)> {
         if self.names.is_empty() {
@@ -78,6 +73,6 @@ impl<'a> MarkNames<'a> {
 }
 
 /// Whether JSON shows attributes of a mark: those that are an object with entries.
-fn has_attributes(value: &Any) -> bool {
+pub(super) fn has_attributes(value: &Any) -> bool {
     matches!(value, Any::Map(entries) if !entries.is_empty())
 }

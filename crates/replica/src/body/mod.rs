@@ -27,7 +27,7 @@ use yrs::branch::{Branch, BranchPtr};
 pub(crate) use self::json::any_of;
 use self::{
     digests::Digests,
-    json::{BodyReader, ReadBody},
+    json::BodyReader,
     mark_names::MarkNames,
     node::{BodyNode, BodyNodeKind},
     shape::Shape,
@@ -40,6 +40,9 @@ use super::{
     replica::{Replica, TEXT},
     restoration::{RestoreError, Restored},
 };
+
+/// The most bytes of the JSON of present content for which it is checked that the JSON shows all of it. No client can read more.
+const MAX_CHECKED_JSON: usize = 96 * 1024 * 1024;
 
 /// What a root type is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +129,12 @@ impl DocumentBody {
                 "cannot be written into the root type {root:?}. Use a name of 1 to {most} bytes other than {MARKS:?}"
             )));
         }
-        let looks_like = kind.unwrap_or_else(|| BodyKind::of(&json));
+        let is_empty_text = root == TEXT && json.as_array().is_some_and(Vec::is_empty);
+        let looks_like = match kind {
+            Some(kind) => kind,
+            None if is_empty_text => BodyKind::Text,
+            None => BodyKind::of(&json),
+        };
         if root == TEXT && looks_like != BodyKind::Text {
             return Err(BodyMismatch::new(format!(
                 "is not a list of steps, but the root type {TEXT:?} is always a text. Send steps such as {{\"insert\": \"Hello\"}}, or name another root type"
@@ -196,6 +204,7 @@ impl Replica {
         body: &DocumentBody,
         bounds: &MergeBounds,
     ) -> (Option<Self>, Result<Option<Restored>, RestoreError>) {
+        let shown = self.root_json_within(&body.root, MAX_CHECKED_JSON);
         let root = self.doc.get_or_insert_text(body.root.as_str());
         let root = BranchPtr::from(AsRef::<Branch>::as_ref(&root));
         let written = self.write_restored(bounds, |txn, until| {
@@ -207,15 +216,27 @@ impl Replica {
             let kind = body.kind_for(&old)?;
             let names = MarkNames::of(&old, &digests)?;
             let reader = BodyReader { names: &names, shape: &Shape::of(&old) };
-            let ReadBody { root: mut new, has_entries } = reader.read(kind, &body.json)?;
+            let stays = old.root_kind().is_none_or(|present| present == kind);
+            if stays && let Ok(Some(shown)) = shown {
+                let mut again = reader.read_beside(kind, &shown, &old, true);
+                if let Ok(again) = &mut again {
+                    again.digest(&digests)?;
+                }
+                // Reading it would change what JSON does not show, and nobody would notice.
+                if !again.is_ok_and(|again| again.is_same(&old)) {
+                    return Err(in_root(Failure::Unsupported));
+                }
+            }
             // A tree without entries says nothing about those beside a sequence.
             let keeps_entries = old.has_both() || body.guess.is_some() || body.root == TEXT;
-            if keeps_entries && !has_entries {
-                new.entries.clone_from(&old.entries);
-            }
+            let mut new = reader.read_beside(kind, &body.json, &old, keeps_entries)?;
             new.digest(&digests)?;
             let mut update = BodyUpdate::new(txn, until, allowance, &digests);
-            update.update(root, &old, &new).map_err(in_root)
+            let written = match stays {
+                true => update.update(root, &old, &new),
+                false => update.convert(root, &old, &new),
+            };
+            written.map_err(in_root)
         });
         match written {
             Ok(written) => (Some(self), Ok(written)),

@@ -10,10 +10,16 @@ use yrs::{
     types::{Attrs, text::TextPrelim},
 };
 
-use super::{BodyKind, digests::Digests, hidden_texts::next_texts};
+use super::{
+    BodyKind,
+    digests::Digests,
+    hidden_texts::next_texts,
+    mark_names::{NO_ATTRIBUTES, has_attributes},
+};
 use crate::{
     branches::{branch_of, entries},
     comparison::{Element, ElementSequence, Failure, ReadAllowance, What},
+    content_json::mark_kind,
     subdocuments::guid_of,
 };
 
@@ -103,9 +109,12 @@ pub(super) enum BodyContent {
 }
 
 impl BodyPiece {
-    /// Returns a number that pieces have in common which JSON shows as equal.
-    pub(super) fn number(&self, digests: &Digests) -> Result<u64, Exhausted> {
-        let formats = formats_number(&self.formats, digests)?;
+    /// Returns a number that pieces have in common which JSON shows as equal. In XML it shows formats as marks.
+    pub(super) fn number(&self, is_xml: bool, digests: &Digests) -> Result<u64, Exhausted> {
+        let formats = match is_xml {
+            true => marks_number(&self.formats, digests)?,
+            false => formats_number(&self.formats, digests)?,
+        };
         Ok(match &self.what {
             BodyContent::Text(text) => digests.of((0_u8, text, formats)),
             content => digests.of((1_u8, content.number(digests)?, formats)),
@@ -156,6 +165,20 @@ impl BodyEntry {
     fn is_null(&self) -> bool {
         matches!(self, Self::Value(Any::Null | Any::Undefined))
     }
+}
+
+/// Returns the number of formats that are shown as marks: without the hashes in their names, and without a value that is no object.
+fn marks_number(formats: &Attrs, digests: &Digests) -> Result<u64, Exhausted> {
+    let numbers = formats.iter().map(|(name, value)| {
+        let attributes = match has_attributes(value) {
+            true => digests.of_value(value)?,
+            false => NO_ATTRIBUTES,
+        };
+        Ok((mark_kind(name), attributes))
+    });
+    let mut numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    numbers.sort_unstable();
+    Ok(digests.of_object(&numbers))
 }
 
 fn formats_number(formats: &Attrs, digests: &Digests) -> Result<u64, Exhausted> {
@@ -313,26 +336,41 @@ impl BodyNode {
     /// XML texts that follow each other count as one, and empty ones do not count.
     fn compute_digest_of_pieces(&self, digests: &Digests) -> Result<u64, Exhausted> {
         let mut numbers = Vec::with_capacity(self.pieces.len());
+        let is_xml = self.kind.is_xml();
         let mut pieces = self.pieces.iter().peekable();
         while pieces.peek().is_some() {
             if let Some(texts) = next_texts(&mut pieces) {
                 let mut joined = Self::new(BodyNodeKind::XmlText);
                 texts.into_iter().for_each(|piece| joined.push(piece.clone()));
                 if !joined.pieces.is_empty() {
-                    let texts = joined.pieces.iter().map(|piece| piece.number(digests));
-                    numbers.push(digests.of((2_u8, texts.collect::<Result<Vec<_>, _>>()?)));
+                    numbers.push(digests.of((2_u8, joined.numbers_of_texts(digests)?)));
                 }
             } else if let Some(piece) = pieces.next() {
-                numbers.push(piece.number(digests)?);
+                numbers.push(piece.number(is_xml, digests)?);
             }
         }
-        // A root type may become a text or a list, in which an object is not the same.
-        let has = |is: fn(&BodyContent) -> bool| self.pieces.iter().any(|piece| is(&piece.what));
-        let kinds = (self.kind == BodyNodeKind::Root).then(|| {
-            let has_values = has(|what| matches!(what, BodyContent::Value(_)));
-            (has_values, has(|what| matches!(what, BodyContent::Embed(_))))
-        });
-        Ok(digests.of((numbers, kinds)))
+        Ok(digests.of(numbers))
+    }
+
+    /// Returns the numbers of the pieces of an XML text. Text with the same marks is one piece.
+    fn numbers_of_texts(&self, digests: &Digests) -> Result<Vec<u64>, Exhausted> {
+        let mut numbers = Vec::with_capacity(self.pieces.len());
+        let mut open: Option<(u64, String)> = None;
+        let number = |(marks, text): (u64, String)| digests.of((0_u8, text, marks));
+        for piece in &self.pieces {
+            let BodyContent::Text(text) = &piece.what else {
+                numbers.extend(open.take().map(number));
+                numbers.push(piece.number(true, digests)?);
+                continue;
+            };
+            let marks = marks_number(&piece.formats, digests)?;
+            match &mut open {
+                Some((before, joined)) if *before == marks => joined.push_str(text),
+                _ => numbers.extend(open.replace((marks, text.clone())).map(number)),
+            }
+        }
+        numbers.extend(open.map(number));
+        Ok(numbers)
     }
 
     /// Whether it has both a sequence and entries.
@@ -348,28 +386,21 @@ impl BodyNode {
 
     /// Returns what a root type with this content is. `None` if it has none. One with a sequence may also have entries.
     pub(super) fn root_kind(&self) -> Option<BodyKind> {
-        let Some(first) = self.pieces.first() else {
+        if self.pieces.is_empty() {
             return (!self.entries.is_empty()).then_some(BodyKind::Map);
-        };
+        }
         let is_text =
             |piece: &BodyPiece| matches!(piece.what, BodyContent::Text(_) | BodyContent::Embed(_));
         if self.pieces.iter().any(is_text) {
             return Some(BodyKind::Text);
         }
-        let is_xml = |content: &BodyContent, may_be_map: bool| match content {
-            BodyContent::Node(node) => match node.kind {
-                BodyNodeKind::Element(_) | BodyNodeKind::XmlText => true,
-                BodyNodeKind::Map => may_be_map,
-                BodyNodeKind::Root
-                | BodyNodeKind::Fragment
-                | BodyNodeKind::Text
-                | BodyNodeKind::List => false,
-            },
+        let is_xml = |piece: &BodyPiece| match &piece.what {
+            BodyContent::Node(node) => {
+                matches!(node.kind, BodyNodeKind::Element(_) | BodyNodeKind::XmlText)
+            }
             BodyContent::Text(_) | BodyContent::Embed(_) | BodyContent::Value(_) => false,
         };
-        match is_xml(&first.what, false)
-            && self.pieces.iter().all(|piece| is_xml(&piece.what, true))
-        {
+        match self.pieces.iter().all(is_xml) {
             true => Some(BodyKind::Xml),
             false => Some(BodyKind::List),
         }

@@ -3,7 +3,7 @@
 //! An object of JSON may be a map, or a value, and a list may be a text, XML, a list, or a value. What a new tree has at a place becomes
 //! what the document has at that place. Places with the same path are one: all elements of a list, and all nodes of XML.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use yrs::Any;
 
@@ -21,8 +21,6 @@ pub(super) struct Shape {
     /// Whether there are values that JSON shows as lists or objects.
     pub(super) has_plain: bool,
     entries: BTreeMap<String, Shape>,
-    /// The numbers of the maps.
-    map_numbers: BTreeSet<u64>,
     /// What is in lists, and in texts.
     elements: Option<Box<Shape>>,
     xml: Option<Box<XmlShape>>,
@@ -49,7 +47,6 @@ impl Shape {
             has_xml: false,
             has_plain: false,
             entries: BTreeMap::new(),
-            map_numbers: BTreeSet::new(),
             elements: None,
             xml: None,
         }
@@ -70,10 +67,7 @@ impl Shape {
 
     fn add(&mut self, node: &BodyNode) {
         match &node.kind {
-            BodyNodeKind::Map => {
-                self.has_maps = true;
-                self.map_numbers.insert(node.number());
-            }
+            BodyNodeKind::Map => self.has_maps = true,
             BodyNodeKind::List => self.has_lists = true,
             BodyNodeKind::Text => self.has_texts = true,
             BodyNodeKind::Fragment => self.has_fragments = true,
@@ -141,11 +135,6 @@ impl Shape {
             }
         }
         self.has_plain = true;
-    }
-
-    /// Whether there is a map with this number.
-    pub(super) fn has_map(&self, number: u64) -> bool {
-        self.map_numbers.contains(&number)
     }
 
     /// The shape of an entry of a map.

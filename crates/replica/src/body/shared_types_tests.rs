@@ -282,7 +282,6 @@ fn objects_in_xml_are_read_once() {
 fn xml_beside_maps_stays_what_it_is() {
     let replica = edited(&Replica::of(""), 1, |txn| {
         let list = txn.get_or_insert_array("list");
-        list.push_back(txn, MapPrelim::from([("type", "todo")]));
         list.push_back(txn, XmlElementPrelim::empty("p"));
         let done = MapPrelim::from([("type", In::from("todo")), ("done", In::from(true))]);
         list.push_back(txn, done);
@@ -294,6 +293,117 @@ fn xml_beside_maps_stays_what_it_is() {
     });
     stays(&replica, "list", push(json!(1)));
     stays(&replica, "xml", push(json!({ "type": "p" })));
+}
+
+/// JSON does not say which of these a document has, so nothing is written instead of something else.
+#[test]
+fn what_json_does_not_show_completely_is_not_replaced() {
+    let documents: [fn(&mut TransactionMut<'_>); 6] = [
+        |txn| {
+            let list = txn.get_or_insert_array("root");
+            list.push_back(txn, MapPrelim::from([("type", "todo")]));
+            list.push_back(txn, XmlElementPrelim::empty("p"));
+        },
+        |txn| {
+            let list = txn.get_or_insert_array("root");
+            list.push_back(txn, MapPrelim::from([("k", 1)]));
+            list.push_back(txn, XmlTextPrelim::new("hello"));
+        },
+        |txn| {
+            let root = txn.get_or_insert_xml_fragment("root");
+            let p = root.push_back(txn, XmlElementPrelim::empty("p"));
+            let text = p.push_back(txn, XmlTextPrelim::new("ab"));
+            text.insert_embed(txn, 1, TextPrelim::new("inner"));
+        },
+        |txn| {
+            let root = txn.get_or_insert_xml_fragment("root");
+            let p = root.push_back(txn, XmlElementPrelim::empty("p"));
+            let text = p.push_back(txn, XmlTextPrelim::new("ab"));
+            text.insert_embed_with_attributes(txn, 1, object(&json!({ "image": 1 })), bold());
+        },
+        |txn| {
+            let root = txn.get_or_insert_xml_fragment("root");
+            let p = root.push_back(txn, XmlElementPrelim::empty("p"));
+            let text = p.push_back(txn, XmlTextPrelim::new("ab"));
+            text.insert_attribute(txn, "__type", "block");
+            text.insert_embed(txn, 1, MapPrelim::from([("type", "x")]));
+        },
+        |txn| {
+            let list = txn.get_or_insert_array("root");
+            list.push_back(txn, ArrayPrelim::default());
+            list.push_back(txn, fragment([]));
+        },
+    ];
+    for (index, write) in documents.into_iter().enumerate() {
+        let replica = edited(&Replica::of(""), 1, write);
+        let mut tree = shown(&replica, "root");
+        for _ in 0..2 {
+            let body = DocumentBody::new("root", None, tree.clone()).unwrap();
+            let refused = copy(&replica).replace_body(&body, &bounds()).1.err();
+            assert_eq!(
+                refused,
+                Some(RestoreError::Unrestorable { name: "root".to_owned() }),
+                "{index}: {tree}"
+            );
+            tree.as_array_mut().unwrap().push(json!({ "type": "p" }));
+        }
+    }
+}
+
+#[test]
+fn json_shows_what_is_in_xml_behind_other_types() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let root = txn.get_or_insert_xml_fragment("root");
+        let p = root.push_back(txn, XmlElementPrelim::empty("p"));
+        let children = yrs::ArrayRef::from(BranchPtr::from(AsRef::<Branch>::as_ref(&p)));
+        children.push_back(txn, XmlTextPrelim::new("a"));
+        children.push_back(txn, MapPrelim::from([("k", 1)]));
+        children.push_back(txn, XmlTextPrelim::new("b"));
+        children.push_back(txn, XmlElementPrelim::empty("q"));
+    });
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    let content = json!([text("a"), { "k": 1 }, text("b"), { "type": "q" }]);
+    assert_eq!(shown(&replica, "root"), json!([{ "type": "p", "content": content }]));
+    stays(&replica, "root", push(json!({ "type": "p" })));
+}
+
+#[test]
+fn marks_with_the_same_json_are_the_same() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let root = txn.get_or_insert_xml_fragment("root");
+        let p = root.push_back(txn, XmlElementPrelim::empty("p"));
+        let text = p.push_back(txn, XmlTextPrelim::new("abc"));
+        text.format(txn, 0, 1, bold());
+        text.format(txn, 1, 1, Attrs::from([("bold".into(), object(&json!({})))]));
+        text.format(txn, 2, 1, Attrs::from([("bold--AAAAAAAA".into(), "x".into())]));
+    });
+    let tree = shown(&replica, "root");
+    assert!(replaced(&replica, "root", tree).1.is_none());
+}
+
+#[test]
+fn formats_of_embedded_types_change() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        let text = txn.get_or_insert_text("root");
+        text.insert(txn, 0, "ab");
+        text.insert_embed_with_attributes(txn, 1, XmlTextPrelim::new("x"), bold());
+    });
+    let mut tree = shown(&replica, "root");
+    tree[1].as_object_mut().unwrap().remove("attributes");
+    let (after, _) = replaced(&replica, "root", tree.clone());
+    assert_eq!(shown(&after, "root"), tree);
+}
+
+#[test]
+fn a_text_without_characters_is_one() {
+    let replica = edited(&Replica::of(""), 1, |txn| {
+        txn.get_or_insert_text("root").insert_embed(txn, 0, object(&json!({ "image": 1 })));
+    });
+    assert_eq!(shown(&replica, "root"), json!([{ "insert": { "image": 1 } }]));
+    stays(&replica, "root", push(json!({ "insert": "!" })));
+    // The text `content` is emptied by no steps.
+    let (empty, update) = replaced(&Replica::of("Hello"), "content", json!([]));
+    assert!(update.is_some() && empty.content().bytes() == 0);
 }
 
 #[test]

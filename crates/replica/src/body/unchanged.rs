@@ -27,8 +27,9 @@ pub(super) fn with_unchanged<'n>(
         return Ok(Cow::Borrowed(new));
     }
     until.budget.spend(old.pieces.len() + new.pieces.len())?;
+    let is_xml = old.kind.is_xml();
     let numbers = |node: &BodyNode| -> Result<Vec<u64>, Exhausted> {
-        node.pieces.iter().map(|piece| piece.number(digests)).collect()
+        node.pieces.iter().map(|piece| piece.number(is_xml, digests)).collect()
     };
     let (before, after) = (numbers(old)?, numbers(new)?);
     let deadline = Some(until.deadline);

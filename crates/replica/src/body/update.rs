@@ -55,9 +55,32 @@ impl<'a, 'doc> BodyUpdate<'a, 'doc> {
             return Ok(());
         }
         self.update_entries(&MapRef::from(branch), old, new)?;
-        if old.has_same_pieces(new) {
-            return Ok(());
+        match old.has_same_pieces(new) {
+            true => Ok(()),
+            false => self.update_pieces(branch, old, new),
         }
+    }
+
+    /// As [`update`](Self::update), for a root type that becomes one of another kind, whose JSON may be the same.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub(super) fn convert(
+        &mut self,
+        branch: BranchPtr,
+        old: &BodyNode,
+        new: &BodyNode,
+    ) -> Result<(), Failure> {
+        self.update_entries(&MapRef::from(branch), old, new)?;
+        self.update_pieces(branch, old, new)
+    }
+
+    fn update_pieces(
+        &mut self,
+        branch: BranchPtr,
+        old: &BodyNode,
+        new: &BodyNode,
+    ) -> Result<(), Failure> {
         let new = with_unchanged(old, new, self.digests, self.sequences.until)?;
         let new = with_hidden_texts(old, &new, self.sequences.until)?;
         self.update_sequence(branch, old, &new)
