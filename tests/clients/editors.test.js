@@ -53,7 +53,7 @@ async function expectStored(document, expected) {
 async function openFragment(t, person, document) {
   const editor = await Editor.open(person, document);
   t.after(() => editor.close());
-  return editor.doc.getXmlFragment('prosemirror');
+  return editor.doc.getXmlFragment('default');
 }
 
 /** Appends a paragraph in the format of Tiptap. */

@@ -180,10 +180,9 @@ export class EditorPage {
    * Returns whether the cursor is at the `End` or `Home` after what was going on in the page. An editor that shows the cursor of
    * another user while a key moves the own one puts it back.
    */
-  #isAt(where) {
-    return this.window.evaluate(async ({ input, click = input, cursors }, where) => {
-      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-      for (let frames = 0; frames < 3; frames += 1) await frame();
+  async #isAt(where) {
+    await this.#frames();
+    return this.window.evaluate(({ input, click = input, cursors }, where) => {
       const element = document.querySelector(click);
       if (!element.isContentEditable) return true; // It is read-only, or Monaco, which has a cursor of its own.
       const { focusNode, focusOffset } = getSelection();
@@ -196,6 +195,27 @@ export class EditorPage {
       for (const cursor of cursors ? copy.querySelectorAll(cursors) : []) cursor.remove();
       return copy.textContent.replace(/[\ufeff\u200b\u2060]/g, '') === '';
     }, this.selectors, where);
+  }
+
+  /** Undoes until the editor shows `expected`. Editors divide what was typed by time, so the number of steps is not known. */
+  async undoDownTo(expected) {
+    await this.window.click(this.selectors.click ?? this.selectors.input);
+    let shown;
+    const undo = async () => {
+      await this.#frames();
+      shown = await this.content;
+      if (shown === expected) return true;
+      await this.window.press('Control', 'z');
+      return false;
+    };
+    await until(`${this.name} undoes down to ${JSON.stringify(expected)}`, undo, undefined, () => `it shows ${JSON.stringify(shown)}`);
+  }
+
+  /** Returns after the editor has shown what was going on in the page. */
+  #frames() {
+    return this.window.evaluate(async () => {
+      for (let frames = 0; frames < 3; frames += 1) await new Promise((resolve) => requestAnimationFrame(resolve));
+    });
   }
 
   /** Undoes all that the user has typed. */
