@@ -76,6 +76,17 @@ async function storedText(editor, document) {
   return root === 'content' ? content : strings(roots?.[root]);
 }
 
+/** Sends the newest body of a root type back as it is, which makes no version. */
+async function expectUnchanged(document, root) {
+  const read = 'query ($id: ID!, $root: String) { document(id: $id) { newest { version body(root: $root) } } }';
+  const { version, body } = data(await alice.run(read, { id: document, root })).document.newest;
+  const replace = `mutation ($id: ID!, $root: String, $body: JSON!, $version: Int!) {
+    replaceBody(documentId: $id, root: $root, body: $body, baseVersion: $version) { version }
+  }`;
+  const replaced = data(await alice.run(replace, { id: document, root, body, version })).replaceBody;
+  assert.equal(replaced.version, version, JSON.stringify(body));
+}
+
 /** Opens a document in the window of a person. */
 function openPage(t, editor, address, person, document) {
   const window = windows[person === alice ? 0 : 1];
@@ -111,6 +122,7 @@ for (const editor of Object.keys(ROOTS)) {
     await alices.expectStatus('Saved');
     assert.equal(await storedText(editor, document), 'Alice: Hello');
     await bobs.expectCursorOf(alice);
+    await expectUnchanged(document, ROOTS[editor]);
 
     // Undo reverts only what the user has typed, however often they undo. A version can be restored, whatever the editor.
     const { version } = await readDocument(alice, document);
