@@ -11,6 +11,7 @@ mod json_maps;
 mod json_xml;
 mod mark_names;
 mod node;
+mod node_numbers;
 mod pairs;
 mod plain;
 mod shape;
@@ -249,5 +250,11 @@ impl Replica {
 #[path = "body_tests.rs"]
 mod tests;
 
+#[cfg(test)]
+mod random_content_tests;
+#[cfg(test)]
+mod replacement_cost_tests;
+#[cfg(test)]
+mod root_kind_tests;
 #[cfg(test)]
 mod shared_types_tests;

@@ -260,12 +260,6 @@ impl Outline {
         Ok(id)
     }
 
-    /// Returns the number of structs.
-    #[must_use]
-    pub fn struct_count(&self) -> usize {
-        self.structs.len()
-    }
-
     /// Returns whether an item holds a shared type.
     #[must_use]
     pub fn has_types(&self) -> bool {

@@ -3,6 +3,12 @@
 use super::{deletions::Deletion, outline::Outline};
 
 impl Outline {
+    /// Returns the number of structs.
+    #[must_use]
+    pub fn struct_count(&self) -> usize {
+        self.structs.len()
+    }
+
     /// Returns the number of values in its maps and lists, those in arrays and objects included.
     #[must_use]
     pub fn values(&self) -> usize {
