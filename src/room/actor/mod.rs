@@ -15,6 +15,7 @@ mod compaction;
 mod cursor_translation;
 mod fan_out;
 mod handlers;
+mod known_checks;
 mod levels;
 mod lifecycle;
 pub(super) mod mailbox;

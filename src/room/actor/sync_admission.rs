@@ -156,7 +156,7 @@ impl Room {
         self.sync_editors(ctx);
     }
 
-    /// Counts an answer to sync step 1, of a document whose state has about `weight` bytes.
+    /// Counts work of `bytes` that walks through a document whose state has about `weight` bytes: an answer to sync step 1, or a check.
     pub(super) fn count_walk(&self, seat: SeatId, bytes: usize, weight: usize) {
         if let Some(seat) = self.editors.seat(seat) {
             let cost = bytes.max(weight / WALK_SHARE);

@@ -14,7 +14,7 @@ use super::{
     Room,
     mailbox::Take,
     sync_admission::AdmittedSync,
-    yjs_messages::{CheckKnown, SendAwareness, SendStep1, SendStep2},
+    yjs_messages::{SendAwareness, SendStep1, SendStep2},
 };
 use crate::{
     domain::{Party, Version},
@@ -29,7 +29,7 @@ use crate::{
     room::{
         SeatEnd,
         delivery::{
-            editors::{KnownCheck, KnownContent, PendingSync},
+            editors::{KnownCheck, PendingSync},
             initial_sync::InitialSync,
         },
     },
@@ -38,9 +38,6 @@ use crate::{
 
 /// Cost model: one clock of a state vector costs as much as this many bytes of other work.
 const CLOCK_BYTES: usize = 16;
-
-/// Cost model: a byte of an update that is compared with the document costs as much as sending this many bytes.
-const CHECKED_BYTE_COST: usize = 8;
 
 /// What is to be put together for an editor.
 struct SyncJob {
@@ -218,10 +215,9 @@ impl Room {
             let tells_nothing_unstored = self.editors.seat(seat).is_some_and(|seat| {
                 seat.name().is_some() && !seat.may_edit() && !seat.has_unstored()
             });
-            if let Some(KnownCheck { updates, .. }) = &check {
-                let bytes = updates.iter().map(Bytes::len).sum();
-                weight = weight.saturating_add(bytes);
-                self.count_walk(seat, bytes.saturating_mul(CHECKED_BYTE_COST), state_bytes);
+            if let Some(check) = &check {
+                weight = weight.saturating_add(check.bytes());
+                self.count_check(seat, check, state_bytes);
             }
             seats.push(seat);
             jobs.push(SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory });
@@ -316,12 +312,8 @@ fn build_frames(replica: &Replica, request: SyncRequest) -> Synced {
     let mut rests: HashMap<Version, Option<Bytes>> = HashMap::new();
     let mut frames = Vec::with_capacity(jobs.len());
     for SyncJob { seat, update, step_1, tells_nothing_unstored, check, memory } in jobs {
-        if let Some(KnownCheck { updates, reply }) = check {
-            // Nobody waits for it any longer if the session has ended.
-            let known = replica
-                .has_all_of(&updates)
-                .then(|| KnownContent { head, state_vector: replica.state_vector().into() });
-            let _ended = reply.send(known);
+        if let Some(check) = check {
+            check.answer(replica, head);
         }
         let step_2 = |frame, state_vector: &ClientClocks| {
             let has_nothing_unstored = tells_nothing_unstored && has_all(replica, state_vector);
@@ -384,13 +376,6 @@ fn first_clocks(recent: &RecentChanges, next: Version) -> Option<HashMap<u64, u3
 impl Take<SendStep2> for Room {
     fn take(&mut self, SendStep2 { seat, state_vector }: SendStep2, ctx: &mut Self::Context) {
         self.editors.request(seat, |pending| pending.step_2 = Some(state_vector));
-        self.sync_editors(ctx);
-    }
-}
-
-impl Take<CheckKnown> for Room {
-    fn take(&mut self, CheckKnown { seat, check }: CheckKnown, ctx: &mut Self::Context) {
-        self.editors.request(seat, |pending| pending.check = Some(check));
         self.sync_editors(ctx);
     }
 }
